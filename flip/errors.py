@@ -1,0 +1,59 @@
+"""Everything that flip raises on purpose, one class per cause.
+
+The docstring of a class is the sentence its user reads before the details.
+"""
+
+from __future__ import annotations
+
+
+class FlipError(Exception):
+    """flip cannot do this."""
+
+    def __str__(self) -> str:
+        details = super().__str__()
+        sentence = (type(self).__doc__ or "").strip().splitlines()[0]
+        return f"{sentence} {details}".rstrip()
+
+
+class WireError(FlipError):
+    """A packet was dropped."""
+
+
+class MalformedPacket(WireError):
+    """A packet cannot be parsed."""
+
+
+class UnknownProtocolVersion(WireError):
+    """A packet speaks a protocol version that this node does not."""
+
+
+class UnknownSender(WireError):
+    """A packet names a sender that is not in the configuration."""
+
+
+class UnauthenticPacket(WireError):
+    """A packet was not sealed with one of the cluster's keys."""
+
+
+class ReplayedPacket(WireError):
+    """A packet was received before, or is too old to tell."""
+
+
+class HookNotFound(FlipError):
+    """A hook cannot be found or is not executable."""
+
+
+class HookFailed(FlipError):
+    """A hook did not end well."""
+
+
+class StateDirectoryInUse(FlipError):
+    """Another live node uses this state directory."""
+
+
+class ControlUnavailable(FlipError):
+    """The running node cannot be asked."""
+
+
+class CannotListen(FlipError):
+    """A socket cannot be opened."""

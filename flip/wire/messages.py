@@ -1,0 +1,181 @@
+"""The messages that nodes exchange, and what they are made of.
+
+Every message is a msgpack array with a tag first. Fields are only ever added at
+the end, with a default: an older node ignores what it does not know and a newer
+one fills in what is missing, so that a rolling upgrade is no partition.
+
+`Record` is what a member says of itself and nobody else may write. `Update` is
+what one node tells another about one member. UDP carries `Ping`, `Ack`,
+`PingReq`, `Nack` and `Gossip`; TCP carries `SyncRequest` and `SyncResponse`.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+import msgspec
+
+from flip.errors import MalformedPacket
+
+# The bound leaves room to raise any incarnation that was received.
+Incarnation = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
+
+
+class Status(enum.IntEnum):
+    """What a member says of its own life."""
+
+    JOINING = 0  # runs, but may not yet take anything over (R1)
+    ACTIVE = 1
+    LEAVING = 2  # is letting go of everything (R5)
+    LEFT = 3
+
+
+class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A member's head: always small enough for a datagram.
+
+    (incarnation, version) orders the records of one member. `birth` is the
+    incarnation that this life of the member started with and `boot` its random
+    identity; the life with the greater (birth, boot) is the younger one.
+    `claims_hash` names the claims that belong to this record; the claims travel
+    beside it when they fit. `ineligible` lists systems that must not be given
+    to this member.
+    """
+
+    member: str
+    incarnation: Incarnation
+    version: Incarnation
+    status: Status
+    birth: Incarnation
+    boot: int
+    config_digest: bytes
+    config_version: int = 0
+    claims_hash: bytes = b""
+    ineligible: tuple[str, ...] = ()
+    protocol: int = 1
+
+    @property
+    def stamp(self) -> tuple[int, int]:
+        return self.incarnation, self.version
+
+
+class Update(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What the sender knows of one member.
+
+    `record` is absent when the sender has none. `claims` (wire.claims encodes
+    it) is absent when it is unknown or too large. `voters` accuse `member` at
+    incarnation `accused`; part of the set may travel, because votes unite.
+    """
+
+    member: str
+    record: Record | None = None
+    claims: bytes | None = None
+    accused: Incarnation = 0
+    voters: tuple[str, ...] = ()
+
+
+class Ping(msgspec.Struct, array_like=True, tag=1, gc=False):
+    """Are you there? `nonce` is answered by exactly one `Ack`.
+
+    `incarnation` and `digest` (of the sender's whole state) describe the sender
+    in every message.
+    """
+
+    incarnation: Incarnation
+    digest: int
+    nonce: int
+    updates: tuple[Update, ...] = ()
+
+
+class Ack(msgspec.Struct, array_like=True, tag=2, gc=False):
+    """`target` is alive: it answered the ping `nonce`, now, maybe through a helper."""
+
+    incarnation: Incarnation
+    digest: int
+    nonce: int
+    target: str
+    target_incarnation: Incarnation
+    updates: tuple[Update, ...] = ()
+
+
+class PingReq(msgspec.Struct, array_like=True, tag=3, gc=False):
+    """Please ping `target` for me; answer `nonce` with an `Ack` or a `Nack`."""
+
+    incarnation: Incarnation
+    digest: int
+    nonce: int
+    target: str
+    updates: tuple[Update, ...] = ()
+
+
+class Nack(msgspec.Struct, array_like=True, tag=4, gc=False):
+    """A helper's word that it is alive itself but has no answer from the target yet."""
+
+    incarnation: Incarnation
+    digest: int
+    nonce: int
+    updates: tuple[Update, ...] = ()
+
+
+class Gossip(msgspec.Struct, array_like=True, tag=5, gc=False):
+    """News that could not wait for the next ping. Nobody answers it."""
+
+    incarnation: Incarnation
+    digest: int
+    updates: tuple[Update, ...] = ()
+
+
+class SyncRequest(msgspec.Struct, array_like=True, tag=6, gc=False):
+    """Everything the sender knows; the receiver answers with the same of its own.
+
+    `lists` hands over data lists by their digest (wire.claims), so that claims
+    made under another configuration can be read by name; `wanted` asks for some.
+    """
+
+    incarnation: Incarnation
+    nonce: int
+    updates: tuple[Update, ...] = ()
+    lists: dict[bytes, tuple[str, ...]] = {}
+    wanted: tuple[bytes, ...] = ()
+
+
+class SyncResponse(msgspec.Struct, array_like=True, tag=7, gc=False):
+    """The answer to the `SyncRequest` with this `nonce`."""
+
+    incarnation: Incarnation
+    nonce: int
+    updates: tuple[Update, ...] = ()
+    lists: dict[bytes, tuple[str, ...]] = {}
+    wanted: tuple[bytes, ...] = ()
+
+
+Datagram = Ping | Ack | PingReq | Nack | Gossip
+SyncMessage = SyncRequest | SyncResponse
+
+_encoder = msgspec.msgpack.Encoder()
+_datagrams = msgspec.msgpack.Decoder(Datagram)
+_sync_messages = msgspec.msgpack.Decoder(SyncMessage)
+
+encode = _encoder.encode
+
+
+def decode_datagram(payload: bytes) -> Datagram:
+    """Parse the payload of a datagram.
+
+    :raises MalformedPacket: it is not one of the `Datagram` messages.
+    """
+    try:
+        return _datagrams.decode(payload)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise MalformedPacket(f"({error})") from error
+
+
+def decode_sync(payload: bytes) -> SyncMessage:
+    """Parse the payload of a TCP frame.
+
+    :raises MalformedPacket: it is not one of the `SyncMessage` messages.
+    """
+    try:
+        return _sync_messages.decode(payload)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise MalformedPacket(f"({error})") from error

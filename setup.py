@@ -1,0 +1,32 @@
+"""Packaging of flip.
+
+``package_dir`` makes an editable install a plain path entry: twisted.plugin
+looks for plugins only in the directories of sys.path, so the import hook that
+setuptools installs otherwise would hide ``twistd flip``.
+"""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="flip",
+    version="0.1.0",
+    description="Keeps every data point of a cluster on exactly the node that should have it",
+    license="MIT",
+    python_requires=">=3.11",
+    package_dir={"": "."},
+    packages=[*find_packages(include=["flip", "flip.*"]), "twisted.plugins"],
+    package_data={"flip.hooks": ["ip_up", "ip_down"], "flip": ["py.typed"]},
+    install_requires=[
+        "Twisted>=24.3",
+        "cryptography>=42",
+        "jsonschema>=4.18",
+        "msgspec>=0.18",
+        "rich>=13",
+        "service-identity",
+    ],
+    extras_require={
+        "dev": ["PyHamcrest", "hypothesis", "mypy", "ruff", "types-jsonschema"],
+    },
+    entry_points={"console_scripts": ["flip = flip.cli:main"]},
+    zip_safe=False,
+)
