@@ -57,3 +57,19 @@ class ControlUnavailable(FlipError):
 
 class CannotListen(FlipError):
     """A socket cannot be opened."""
+
+
+class JournalUnreadable(FlipError):
+    """The journal on disk cannot be read."""
+
+
+class BadRequest(FlipError):
+    """The request cannot be understood."""
+
+
+class RequestRefused(FlipError):
+    """The running node did not do this."""
+
+
+class SyncFailed(FlipError):
+    """Two nodes could not exchange their states over TCP."""

@@ -1,0 +1,144 @@
+"""``flip plan``: who would hold what, and what would move."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import sys
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flip.cli.arguments import add_config, load_config
+from flip.cli.page import Cell, Page, Row, listed, listing
+
+if TYPE_CHECKING:
+    from flip.allocation import Plan
+    from flip.config import Config, System
+
+MOST_LINES = 20  # of a list of moves
+
+
+class Case(NamedTuple):
+    """Some servers are down, and this is how the others divide the data."""
+
+    down: frozenset[str]
+    plan: Plan
+
+    @property
+    def label(self) -> str:
+        names = ", ".join(sorted(self.down))
+        if len(names) > 30:
+            return f"{len(self.down)} servers down"
+        return f"{names} down" if names else "all active"
+
+
+def add(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "plan",
+        help="show who would hold what",
+        description="Show who would hold what, by the configuration alone: no node is asked.",
+        epilog="example: flip plan -c etc/flip.json --down flip1 --then-down flip2",
+    )
+    add_config(parser)
+    for option, meaning in (
+        ("--down", "servers that are down"),
+        ("--then-down", "servers that go down after that: show what moves"),
+    ):
+        parser.add_argument(
+            option, metavar="ID[,ID]", action="append", default=[], help=f"{meaning}; repeatable"
+        )
+    parser.add_argument("--json", action="store_true", help="print JSON, nothing abbreviated")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from flip.allocation import plan
+
+    config = load_config(args)
+    first, later = _ids(args.down), _ids(args.then_down)
+    unknown = sorted((first | later) - config.servers.keys())
+    for name in unknown:
+        print(f"flip plan: {_no_server(name, config.servers)}", file=sys.stderr)
+    if unknown:
+        return 2
+    before, after = (Case(down, plan(config, down)) for down in (first, first | later))
+    if args.json:
+        print(json.dumps(_json(before, after) if later else before.plan, indent=2))
+        return 0
+    page = Page()
+    active = Case(frozenset(), plan(config))
+    cases = [active, *([before] if first else []), *([after] if later else [])]
+    for system in config.systems.values():
+        _print_division(page, config, system, cases)
+    if later:
+        _print_moves(page, config, before, after)
+    for case in cases:
+        _print_note(page, config, case)
+    return 0
+
+
+def _ids(options: Sequence[str]) -> frozenset[str]:
+    return frozenset(name.strip() for option in options for name in option.split(",") if name)
+
+
+def _no_server(name: str, servers: Collection[str]) -> str:
+    close = difflib.get_close_matches(name, servers, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {listed([*servers], 60)}"
+    return f"there is no server {name!r}; {hint}"
+
+
+def _json(before: Case, after: Case) -> dict[str, Any]:
+    from flip.allocation import moves
+
+    found = [move._asdict() for move in moves(before.plan, after.plan)]
+    return {"before": before.plan, "after": after.plan, "moves": found}
+
+
+def _print_division(page: Page, config: Config, system: System, cases: Sequence[Case]) -> None:
+    """A line per case where everything fits, as in the README; else a line per server."""
+    page.line(Cell(system.name, "bold"), f" ({system.type}, {len(system.data)} data points)")
+    ids = sorted(config.servers)
+    cells = {id: [_cell(config, system, case, id) for case in cases] for id in ids}
+    wide: list[Row] = [["", *ids]]
+    wide += [[case.label, *(cells[id][n] for id in ids)] for n, case in enumerate(cases)]
+    tall: list[Row] = [["", *(case.label for case in cases)], *([id, *cells[id]] for id in ids)]
+    page.table(wide if page.fits(wide) else tall)
+    page.line()
+
+
+def _cell(config: Config, system: System, case: Case, id: str) -> Cell:
+    server = config.servers[id]
+    if id in case.down:
+        return Cell("x", "red")
+    if not server.systems:
+        return Cell("(arbiter)", "dim")
+    return listing(case.plan[system.name][id]) if system.name in server.systems else Cell("")
+
+
+def _print_moves(page: Page, config: Config, before: Case, after: Case) -> None:
+    from flip.allocation import moves
+
+    page.line(Cell(f"From {before.label} to {after.label}:", "bold"))
+    moved: dict[str, dict[str, list[str]]] = {name: {} for name in config.systems}
+    for move in moves(before.plan, after.plan):
+        way = f"{move.source or '(nobody)'} -> {move.target or '(nobody)'}"
+        moved[move.system].setdefault(way, []).append(move.datum)
+    for system, ways in moved.items():
+        count = sum(map(len, ways.values()))
+        page.line(f"{system}: {count} moves of {len(config.systems[system].data)} data points")
+        for way, data in list(ways.items())[:MOST_LINES]:
+            page.line(f"  {way}  {listed(data, page.width - len(way) - 4)}")
+        if len(ways) > MOST_LINES:
+            page.line(f"  and {len(ways) - MOST_LINES} more such lines; --json shows all")
+    page.line()
+
+
+def _print_note(page: Page, config: Config, case: Case) -> None:
+    active, servers = len(config.servers) - len(case.down), len(config.servers)
+    if active < config.quorum:
+        page.line(
+            Cell("Note: ", "bold yellow"),
+            f"{case.label}: {active} of {servers} servers active, but the quorum is "
+            f"{config.quorum}. Nobody could agree: nothing would move.",
+        )

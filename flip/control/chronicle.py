@@ -1,0 +1,88 @@
+"""What an operator wants to read: one line per thing that happened to the cluster."""
+
+from __future__ import annotations
+
+from flip.config import Config
+from flip.holdings.journal import Journal
+from flip.log import Logger
+from flip.membership.roster import Change, State
+from flip.membership.service import Membership
+from flip.wire.messages import Status
+
+_log = Logger()
+
+
+class Chronicle:
+    """Turns changes of membership into log lines and journal events."""
+
+    def __init__(self, config: Config, membership: Membership, journal: Journal) -> None:
+        self.alarms: dict[str, str] = {}
+        self._config = config
+        self._membership = membership
+        self._journal = journal
+        self._in_touch = self._settled = False
+        membership.roster.subscribe(self._changed)
+        membership.on_touch(self._touch_changed)
+
+    def alarm(self, kind: str, text: str) -> None:
+        """Something that a person has to look at."""
+        self.alarms[kind] = text
+        _log.critical("{text}", text=text)
+        self._journal.note_event(kind, text)
+
+    def _note(self, kind: str, text: str) -> None:
+        _log.info("{text}", text=text)
+        self._journal.note_event(kind, text)
+
+    def _changed(self, change: Change) -> None:
+        if change.new_votes and change.state in (State.PROBABLY_DOWN, State.DOWN):
+            self._report_votes(change)
+        if change.state is change.state_before:
+            self._report_life(change)
+        elif change.state is State.LEFT:
+            self._note("left", f"{change.member} left")
+        elif change.state is State.ALIVE and change.member != self._config.id:
+            incarnation = self._membership.roster[change.member].incarnation
+            self._note("alive", f"{change.member} is alive (incarnation {incarnation})")
+
+    def _report_votes(self, change: Change) -> None:
+        roster = self._membership.roster
+        votes = roster[change.member].votes
+        who = ", ".join(sorted(votes))
+        count = f"votes {len(votes)}/{roster.quorum}"
+        if change.state is State.DOWN:
+            if change.state_before is not State.DOWN:
+                self._note("down", f"{change.member} is down: {who} cannot reach it ({count}, quorum reached)")
+        else:
+            self._note("probably-down", f"{change.member} is probably down: {who} cannot reach it ({count})")
+
+    def _report_life(self, change: Change) -> None:
+        before, after = change.record_before, change.record
+        if after is None or change.member == self._config.id:
+            return
+        if before is None:
+            self._note("seen", f"{change.member} is here (incarnation {after.incarnation})")
+        elif after.boot != before.boot and after.status != Status.LEFT:
+            self._note("restarted", f"{change.member} was restarted (incarnation {after.incarnation})")
+        elif after.status == Status.LEAVING != before.status:
+            self._note("leaving", f"{change.member} is leaving")
+
+    def _touch_changed(self) -> None:
+        membership = self._membership
+        needed, all = self._config.quorum, len(self._config.servers)
+        if membership.in_touch != self._in_touch:
+            self._in_touch = membership.in_touch
+            reached = all - len(membership.touch.unreachable())
+            if self._in_touch:
+                self._note("in-touch", f"in touch with a quorum ({needed} of {all} needed)")
+            else:
+                text = (
+                    f"NOT in touch with a quorum: reaches {reached} of {all}, itself included,"
+                    f" and needs {needed}; takes nothing over until it is"
+                )
+                _log.warn("{text}", text=text)
+                self._journal.note_event("out-of-touch", text)
+        if membership.settled != self._settled:
+            self._settled = membership.settled
+            if self._settled:
+                self._note("settled", "settled: every member was heard out, acting on the plan")

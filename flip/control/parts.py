@@ -1,0 +1,29 @@
+"""The parts of a running node that its control socket speaks about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twisted.internet.interfaces import IReactorTime
+
+from flip.config import Config
+from flip.control.chronicle import Chronicle
+from flip.holdings.journal import Journal
+from flip.holdings.keeper import Keeper
+from flip.membership.service import Membership
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One node.
+
+    :ivar started: when it started, on `clock`.
+    """
+
+    config: Config
+    clock: IReactorTime
+    started: float
+    journal: Journal
+    membership: Membership
+    keeper: Keeper
+    chronicle: Chronicle

@@ -1,0 +1,152 @@
+"""What a node says of itself and of everybody else: the answer to ``flip status``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import flip
+from flip.control.parts import Parts
+from flip.holdings.system import Holding, SystemKeeper
+from flip.membership.roster import Member
+from flip.wire.claims import Phase
+from flip.wire.messages import Record, Status
+
+EVENTS = 20
+
+
+def status(node: Parts) -> dict[str, Any]:
+    """The whole status as JSON-able values; docs/operating.md describes every field."""
+    config, membership, keeper = node.config, node.membership, node.keeper
+    record = membership.own.record
+    now = node.clock.seconds()
+    return {
+        "id": config.id,
+        "incarnation": record.incarnation,
+        "boot": f"{record.boot:016x}",
+        "version": flip.__version__,
+        "status": Status(record.status).name.lower(),
+        "in_touch": membership.in_touch,
+        "settled": membership.settled,
+        "quorum": config.quorum,
+        "health": membership.health.score,
+        "config": {
+            "path": str(config.path),
+            "digest": config.digest.hex(),
+            "version": config.config_version,
+        },
+        "uptime": round(now - node.started, 3),
+        "members": {member.id: _member(node, member, now) for member in membership.roster},
+        "systems": {name: _system(node, held) for name, held in keeper.systems.items()},
+        "alarms": _alarms(node),
+        "journal": {"path": str(node.journal.path), "error": node.journal.error},
+        "traffic": dict(membership.protocol.traffic),
+        "events": [
+            {"time": event.time, "kind": event.kind, "text": event.text}
+            for event in node.journal.events(EVENTS)
+        ],
+    }
+
+
+def _member(node: Parts, member: Member, now: float) -> dict[str, Any]:
+    membership, server = node.membership, node.config.servers[member.id]
+    record, touch, sync = member.record, membership.touch, membership.sync
+    own = member.id == node.config.id
+    host = f"[{server.ip}]" if ":" in server.ip else server.ip
+    return {
+        "state": membership.roster.state(member.id).value,
+        "status": Status(record.status).name.lower() if record else None,
+        "incarnation": member.incarnation,
+        "votes": sorted(member.votes),
+        "reachable": True if own else touch.reachable.get(member.id),
+        "last_ack": 0.0 if own else _ago(touch.last_ack.get(member.id), now),
+        "address": f"{host}:{server.port}",
+        "sync": {
+            "last": _ago(sync.last.get(member.id), now),
+            "error": sync.errors.get(member.id),
+        },
+        "config": _compare(record, node.config.digest),
+        "systems": _claims(member, server.systems, record),
+    }
+
+
+def _ago(then: float | None, now: float) -> float | None:
+    return None if then is None else round(now - then, 3)
+
+
+def _compare(record: Record | None, digest: bytes) -> str:
+    if record is None:
+        return "unknown"
+    return "same" if record.config_digest == digest else "differs"
+
+
+def _claims(
+    member: Member, listed: tuple[str, ...], record: Record | None
+) -> dict[str, dict[str, Any]]:
+    claims = member.claims or {}
+    return {
+        name: {
+            "eligible": record is not None and name not in record.ineligible,
+            "held": _held(claims.get(name, {})),
+            "claims": {datum: phase.name.lower() for datum, phase in claims.get(name, {}).items()},
+        }
+        for name in sorted({*listed, *claims})
+    }
+
+
+def _held(phases: Mapping[str, Phase]) -> list[str]:
+    """Where `alive` ran and `down` has not ended since, in the claims' order."""
+    return [datum for datum, phase in phases.items() if phase in (Phase.HELD, Phase.RELEASING)]
+
+
+def _system(node: Parts, keeper: SystemKeeper) -> dict[str, Any]:
+    name = keeper.system.name
+    claims = keeper.claims()
+    points = keeper.system.data
+    return {
+        "type": keeper.system.type,
+        "wanted": [datum for datum in points if datum in keeper.wanted],
+        "held": [datum for datum in points if datum in set(_held(claims))],
+        "failed": {
+            datum: holding.error for datum, holding in keeper.holdings.items() if holding.error
+        },
+        "waiting": {
+            datum: why for datum in points if (why := _why_waiting(node, keeper, datum)) is not None
+        },
+        "ineligible": node.keeper.fitness.reasons(name),
+    }
+
+
+def _why_waiting(node: Parts, keeper: SystemKeeper, datum: str) -> str | None:
+    """Why this node does not (yet) do what the plan says about a data point."""
+    name = keeper.system.name
+    holding = keeper.holdings.get(datum, Holding())
+    wanted, held = datum in keeper.wanted, holding.phase is Phase.HELD
+    if wanted == held and holding.phase in (None, Phase.HELD):
+        return None
+    if holding.running is not None:
+        return f"its {holding.running} hook runs"
+    if holding.retry is not None:
+        return "a failed hook is tried again soon"
+    if not node.keeper.gate.open:
+        return "not in touch and settled: nothing is taken or released"
+    claims = node.keeper.outlook.claims(name, datum) if keeper.single_owner else {}
+    if wanted and claims:
+        return "claimed by " + ", ".join(
+            f"{id} ({phase.name.lower() if phase else 'not heard from yet'})"
+            for id, phase in sorted(claims.items())
+        )
+    if not wanted and holding.phase is not None:
+        return f"{keeper.owners.get(datum, 'its next owner')} is not ready to take it"
+    return "its turn comes"
+
+
+def _alarms(node: Parts) -> list[str]:
+    alarms = [text for text in (*node.chronicle.alarms.values(), *node.keeper.alarms.values())]
+    alarms += [
+        f"{system}: {datum} is left from an older configuration and cannot be released: {error}"
+        for (system, datum), error in node.keeper.leftovers.errors.items()
+    ]
+    if node.journal.error:
+        alarms.append(f"the journal cannot be trusted: {node.journal.error}")
+    return [alarm for alarm in alarms if alarm]

@@ -1,0 +1,1 @@
+"""Who holds what: the keeper, its journal, and the hooks that it runs."""

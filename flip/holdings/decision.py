@@ -1,0 +1,115 @@
+"""What to do about one data point: the rules R1 to R4 and R7 as one pure function.
+
+docs/design.md gives the rules their names and says which faults made them.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from flip.wire.claims import Phase
+
+
+class Step(enum.Enum):
+    """What the keeper does next about a data point."""
+
+    REST = "rest"
+    CLAIM = "claim"  # say that this node wants it, and wait
+    TAKE = "take"  # claim it and run `alive`
+    RELEASE = "release"  # run `down`, then drop the claim
+    WITHDRAW = "withdraw"  # drop the claim: `alive` was never started
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything that the step depends on.
+
+    :param phase: this node's claim, None without one.
+    :param started: `alive` was started under this claim.
+    :param wanted: the topology names this node.
+    :param acting: in touch and settled (R1).
+    :param planning: no present member runs a configuration that goes before this one (R7).
+    :param ending: this node lets go of everything: it leaves, or has been isolated for
+        too long in a system that releases then.
+    :param contested: another present member claims it, in whatever phase, or may do so.
+    :param held_elsewhere: another present member claims it in earnest: not merely unsure.
+    :param outranked: a member whose configuration goes before this one claims it (R7).
+    :param outranking: all that contest it run a configuration that comes after this one (R7).
+    :param heir_ready: the topology names another member, and that one can take over now
+        or holds it already.
+    """
+
+    phase: Phase | None
+    started: bool
+    wanted: bool
+    acting: bool
+    planning: bool
+    ending: bool
+    contested: bool
+    held_elsewhere: bool
+    outranked: bool
+    outranking: bool
+    heir_ready: bool
+
+
+def decide(now: Situation) -> Step:
+    """The next step for a data point whose hooks do not run at this moment."""
+    if now.phase is None:
+        return _without_claim(now)
+    idle_claim = now.phase is Phase.TAKING and not now.started
+    if now.ending:
+        return Step.WITHDRAW if idle_claim else Step.RELEASE
+    if not now.acting:
+        # An intention is no holding: what never started need not be kept.
+        return Step.WITHDRAW if idle_claim else Step.REST
+    if now.outranked and now.phase in (Phase.TAKING, Phase.HELD):
+        return Step.WITHDRAW if idle_claim else Step.RELEASE
+    return _BY_PHASE[now.phase](now)
+
+
+def _without_claim(now: Situation) -> Step:
+    if not (now.wanted and now.acting and now.planning) or now.ending:
+        return Step.REST
+    if not now.contested:
+        return Step.TAKE
+    return Step.CLAIM if now.outranking else Step.REST
+
+
+def _taking(now: Situation) -> Step:
+    if now.started:
+        return Step.TAKE if now.wanted else Step.RELEASE
+    if not (now.wanted and now.planning):
+        return Step.WITHDRAW
+    # Of two takers the one that the topology names goes on; a holder is waited for.
+    return Step.REST if now.held_elsewhere else Step.TAKE
+
+
+def _held(now: Situation) -> Step:
+    if now.wanted or not now.planning or not now.heir_ready:
+        return Step.REST
+    return Step.RELEASE
+
+
+def _releasing(now: Situation) -> Step:
+    # The last wish wins, unless somebody else has begun to count on the first.
+    if now.wanted and now.planning and not now.contested:
+        return Step.TAKE
+    return Step.RELEASE
+
+
+def _unsure(now: Situation) -> Step:
+    if now.held_elsewhere:
+        return Step.RELEASE
+    if not now.wanted:
+        return Step.RELEASE if now.heir_ready else Step.REST
+    # Kept means that `alive` is run again: after a reboot nothing is there.
+    return Step.REST if now.contested else Step.TAKE
+
+
+_BY_PHASE = {
+    Phase.TAKING: _taking,
+    Phase.HELD: _held,
+    Phase.RELEASING: _releasing,
+    Phase.UNSURE: _unsure,
+}

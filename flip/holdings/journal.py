@@ -1,0 +1,229 @@
+"""What a node must still know after it was killed: holdings, incarnation, events."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from flip.errors import JournalUnreadable, StateDirectoryInUse
+from flip.holdings.lock import DirectoryLock
+from flip.holdings.store import (
+    DOWNS_KEPT,
+    EVENTS_KEPT,
+    Change,
+    Contents,
+    Event,
+    Held,
+    Store,
+    set_aside,
+)
+from flip.log import Logger
+
+__all__ = ["Event", "Held", "Journal"]
+
+RETRY = 5.0  # seconds between attempts to write again
+REPORT = 60.0  # seconds between reports that it cannot be written
+FAILURES = (OSError, sqlite3.Error, JournalUnreadable)
+
+_log = Logger()
+
+
+class Journal:
+    """The memory of one node, kept in a directory that no other live node uses.
+
+    What it says while the process runs comes from memory and is always right. A
+    disk that is full, read-only or damaged is reported and never in the way:
+    `error` says so until everything is on disk again.
+
+    Open it in the process that uses it: a lock and a database do not survive a
+    fork.
+    """
+
+    def __init__(self, directory: Path, *, now: Callable[[], float]) -> None:
+        """
+        :param directory: made with mode 0700 if it is missing.
+        :param now: seconds of the wall clock.
+        """
+        self.path = directory / "journal.sqlite"
+        self.clean = False
+        self.error: str | None = None
+        self._stale = directory / "journal.stale"  # exists: the database missed something
+        self._now = now
+        self._lock = DirectoryLock(directory)
+        self._store: Store | None = None
+        self._contents = Contents()
+        self._changes: list[Change] = []
+        self._news: deque[Event] = deque(maxlen=EVENTS_KEPT)  # events not on disk yet
+        self._opened = self._batching = False
+        self._tried = self._reported = float("-inf")
+
+    def open(self) -> None:
+        """Read what the last life of this node wrote.
+
+        Afterwards `clean` tells whether that is all that it held. It is not when
+        the journal was missing or damaged, when its last words did not reach the
+        disk, and when the disk takes no writes now. It stays so until the first
+        `hold` or `forget`: put all that may be left behind into one `batch`.
+
+        :raises StateDirectoryInUse: a live process uses the directory.
+        """
+        try:
+            store = self._connect()
+            self._contents = store.found or self._contents
+            self._contents.complete &= not self._stale.exists()
+            # A write, to see at once whether the disk takes any.
+            self._apply(store, self._remember_complete())
+        except FAILURES as error:
+            self._fail(error)
+        self._opened = True
+        self.clean = self._contents.complete and self.error is None
+
+    def close(self) -> None:
+        """Let the next process have the directory."""
+        self._tried = float("-inf")
+        self.flush()
+        self._opened = False
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+        self._lock.release()
+
+    @property
+    def incarnation(self) -> int:
+        """The last one remembered, 0 if none."""
+        return self._contents.incarnation
+
+    def remember_incarnation(self, incarnation: int) -> None:
+        self._contents.incarnation = incarnation
+        self._write(partial(Store.remember, name="incarnation", value=incarnation))
+
+    def held(self) -> list[Held]:
+        """What is held, or may be."""
+        return list(self._contents.held.values())
+
+    def hold(self, held: Held) -> None:
+        """Insert, or replace what was known of the same system and datum."""
+        self._contents.held[held.system, held.datum] = held
+        self._write(partial(Store.hold, held=held))
+        self._complete()
+
+    def forget(self, system: str, datum: str) -> None:
+        """It is held no more."""
+        self._contents.held.pop((system, datum), None)
+        self._write(partial(Store.forget, system=system, datum=datum))
+        self._complete()
+
+    def note_down(self) -> None:
+        """This node was voted down just now."""
+        now = self._now()
+        self._contents.downs = [*self._contents.downs, now][-DOWNS_KEPT:]
+        self._write(partial(Store.note_down, time=now))
+
+    def downs_since(self, seconds: float) -> int:
+        """How often it was voted down in the last `seconds`."""
+        now = self._now()
+        return sum(abs(now - time) <= seconds for time in self._contents.downs)
+
+    def note_event(self, kind: str, text: str) -> None:
+        """Something an operator may ask about later. The last 10,000 are kept."""
+        printable = text.encode(errors="backslashreplace").decode()
+        self._news.append(Event(self._now(), kind, printable))
+        self._write()
+
+    def events(self, limit: int) -> list[Event]:
+        """The last ones, oldest first; only those not yet on disk while it cannot be read."""
+        try:
+            known = self._store.events(limit) if self._store is not None else []
+        except sqlite3.Error as error:
+            self._fail(error)
+            known = []
+        return [*known, *self._news][-limit:]
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Everything written inside reaches the disk as one."""
+        self._batching = True
+        try:
+            yield
+        finally:  # what is in memory by now is true, whatever happened then
+            self._batching = False
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has not reached the disk, if anything.
+
+        Every change does so by itself. Call it now and then, so that a journal
+        that could not be written is whole again soon after the disk is.
+        """
+        if not self._opened or not (self._changes or self._news or self.error):
+            return
+        if self.error is not None and abs(self._now() - self._tried) < RETRY:
+            return
+        try:
+            if self._store is None:
+                self._apply(self._connect(), partial(Store.replace, contents=self._contents))
+            else:
+                self._apply(self._store, *self._changes)
+        except (*FAILURES, StateDirectoryInUse) as error:
+            self._fail(error)
+            return
+        if self.error is not None:
+            self.error = None
+            _log.info("journal {path}: is written again, nothing is missing", path=self.path)
+
+    def _write(self, *changes: Change) -> None:
+        self._changes += changes
+        if not self._batching:
+            self.flush()
+
+    def _complete(self) -> None:
+        if not self._contents.complete:
+            self._contents.complete = True
+            self._write(self._remember_complete())
+
+    def _remember_complete(self) -> Change:
+        return partial(Store.remember, name="complete", value=self._contents.complete)
+
+    def _connect(self) -> Store:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock.acquire()
+        try:
+            self._store = Store(self.path)
+        except JournalUnreadable as error:
+            stamp = datetime.fromtimestamp(self._now(), UTC).strftime("%Y%m%dT%H%M%SZ")
+            self._report(f"{error} It is kept as {set_aside(self.path, stamp)}; here is a new one.")
+            self._store = Store(self.path)
+        return self._store
+
+    def _apply(self, store: Store, *changes: Change) -> None:
+        store.apply([*changes, *(partial(Store.note_event, event=event) for event in self._news)])
+        self._stale.unlink(missing_ok=True)
+        self._changes.clear()
+        self._news.clear()
+
+    def _fail(self, error: Exception) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+        self._changes.clear()  # everything is written again, from memory
+        if self._lock.held:
+            # Often works on a full disk. Where it does not, nothing more can be done.
+            with suppress(OSError):
+                self._stale.touch(mode=0o600)
+        self.error = str(error)
+        self._tried = now = self._now()
+        if abs(now - self._reported) >= REPORT:
+            self._reported = now
+            self._report(
+                f"cannot be written ({error}). flip goes on; but killed now, it would not know "
+                "what it held. Make room, or make the directory writable."
+            )
+
+    def _report(self, text: str) -> None:
+        _log.error("journal {path}: {text}", path=self.path, text=text)
+        self._news.append(Event(self._now(), "journal", text))

@@ -1,0 +1,276 @@
+"""The keeper: all systems of this node, moved by what membership learns.
+
+Rules R1 to R8 of docs/design.md. Every trigger only marks what is due and asks
+for a turn; a turn divides anew where it must, decides, publishes the claims, and
+only then starts hooks: a claim is known before its hook runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from flip.config import Config
+from flip.holdings.division import Division
+from flip.holdings.fitness import FLAPPING_WINDOW, Fitness, penalty
+from flip.holdings.gate import Gate
+from flip.holdings.hooks import Hook
+from flip.holdings.journal import Journal
+from flip.holdings.leftovers import Leftovers
+from flip.holdings.outlook import Outlook, rank
+from flip.holdings.system import Runner, SystemKeeper
+from flip.log import Logger
+from flip.membership.roster import Change
+from flip.membership.service import Membership
+from flip.wire.claims import Phase
+from flip.wire.messages import Record
+
+CANNOT_SETTLE = "it has not caught up with a quorum"
+FLAPPING = "it was voted down repeatedly"
+FAILING = "its alive hook kept failing"
+
+_log = Logger()
+
+
+class Keeper:
+    """Turns wanted into held.
+
+    :param hooks: per system of this server, its `alive` and `down` hooks.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        clock: IReactorTime,
+        membership: Membership,
+        journal: Journal,
+        runner: Runner,
+        hooks: Mapping[str, Mapping[str, Hook]],
+    ) -> None:
+        self.alarms: dict[str, str] = {}
+        self.systems: dict[str, SystemKeeper] = {}
+        self.divisions: dict[str, Division] = {}
+        self.fitness = Fitness(clock, hooks, self._fitness_changed)
+        self.leftovers = Leftovers(config.id, clock, journal, runner, self._ask_for_turn)
+        self.outlook = Outlook(config, membership.roster)
+        self._config = config
+        self._clock = clock
+        self._membership = membership
+        self._journal = journal
+        self._turn: IDelayedCall | None = None
+        self._concerned: set[str] = set()
+        self._emptied: list[Deferred[None]] = []
+        systems = [config.systems[name] for name in hooks]
+        self.gate = Gate(
+            clock,
+            membership,
+            delay=max((system.delay for system in systems), default=0.0),
+            timeout=config.ping_timeout,
+            patience=2 * (config.ping_timeout + config.gossip_interval),
+            changed=self._gate_changed,
+            unsettled=self._unsettled,
+        )
+        for system in systems:
+            keeper = self.systems[system.name] = SystemKeeper(
+                config.id,
+                system,
+                hooks[system.name],
+                clock,
+                self.outlook,
+                journal,
+                runner,
+                acting=lambda: self.gate.open,
+                due=self._ask_for_turn,
+                dropped=self._dropped,
+                gave_up=self._gave_up,
+            )
+            self.divisions[system.name] = Division(
+                config, system.name, clock, self.outlook, keeper.plan
+            )
+
+    def start(self) -> None:
+        """Claim what an earlier life may have left, and listen."""
+        leftovers = []
+        recorded: dict[str, list[str]] = {name: [] for name in self.systems}
+        for held in self._journal.held():
+            keeper = self.systems.get(held.system)
+            if keeper is not None and held.datum in keeper.points:
+                recorded[held.system].append(held.datum)
+            else:
+                leftovers.append(held)
+        self.leftovers.remember(leftovers)
+        with self._journal.batch():
+            for name, keeper in self.systems.items():
+                keeper.remember(recorded[name], complete=self._journal.clean)
+        self._membership.amend(claims=self.claims())
+        self._membership.roster.subscribe(self._member_changed)
+        self._membership.on_touch(self._touch_changed)
+        self._membership.on_found_down(self._found_down)
+        self.gate.update()
+
+    def stop(self) -> None:
+        """Cancel all timers; hooks that run are left to end."""
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        for part in (self.gate, self.fitness, self.leftovers, *self.divisions.values()):
+            part.stop()
+        for keeper in self.systems.values():
+            keeper.stop()
+
+    def claims(self) -> dict[str, dict[str, Phase]]:
+        """Everything that this node claims."""
+        claims = {name: keeper.claims() for name, keeper in self.systems.items()}
+        for name, phases in self.leftovers.claims().items():
+            claims.setdefault(name, {}).update(phases)
+        return {name: phases for name, phases in claims.items() if phases}
+
+    def retry(self, system: str | None = None) -> None:
+        """Try failed hooks again now and declare this node eligible again."""
+        for name, keeper in self.systems.items():
+            if system in (None, name):
+                keeper.retry()
+        self.fitness.admit(FAILING, system)
+
+    def release_all(self) -> Deferred[None]:
+        """Let go of everything, whatever the plan says; fires when nothing is claimed."""
+        self.gate.leave()
+        emptied: Deferred[None] = Deferred()
+        self._emptied.append(emptied)
+        self.leftovers.act()
+        self._gate_changed()
+        return emptied
+
+    def _member_changed(self, change: Change) -> None:
+        for name, datum in self.outlook.learn(change):
+            keeper = self.systems.get(name)
+            if keeper is not None:
+                keeper.mark((datum,))
+                self._settle_conflict(keeper, change, datum)
+        if _standing(change.record) != _standing(change.record_before) or (
+            change.state is not change.state_before
+            or (change.claims is None) != (change.claims_before is None)
+        ):
+            self._mark_all()
+
+    def _settle_conflict(self, keeper: SystemKeeper, change: Change, datum: str) -> None:
+        """The one that keeps a data point has the last word to the neighbours (R6)."""
+        if keeper.single_owner and change.claims is not None:
+            phase = change.claims.get(keeper.system.name, {}).get(datum)
+            let_go = phase is None
+            conflict = phase is Phase.HELD and datum in keeper.wanted
+            if let_go or conflict:
+                keeper.announce((datum,))
+
+    def _touch_changed(self) -> None:
+        if not self._membership.in_touch:
+            # It cannot know who else announces from now on; see `_found_down`.
+            self._announce_all()
+        self.gate.update()
+
+    def _gate_changed(self) -> None:
+        for name, keeper in self.systems.items():
+            isolated = self.gate.isolated and keeper.system.on_isolation == "release"
+            if isolated and not keeper.ending:
+                _log.warn("{system}: isolated, so it lets go of everything", system=name)
+            keeper.ending = isolated or self.gate.leaving
+        if self.gate.open:
+            self.leftovers.act()
+        self._mark_all()
+
+    def _unsettled(self, unsettled: bool) -> None:
+        if unsettled:
+            self.fitness.exclude(CANNOT_SETTLE, None)
+        else:
+            self.fitness.admit(CANNOT_SETTLE)
+
+    def _found_down(self) -> None:
+        self._journal.note_down()
+        downs = self._journal.downs_since(FLAPPING_WINDOW)
+        seconds = penalty(downs)
+        if seconds:
+            text = (
+                f"voted down {downs} times in {FLAPPING_WINDOW / 60:.0f} minutes:"
+                f" ineligible for {seconds:.0f} s"
+            )
+            _log.warn("{text}", text=text)
+            self._journal.note_event("flapping", text)
+            self.fitness.exclude(FLAPPING, seconds)
+        self._announce_all()
+
+    def _announce_all(self) -> None:
+        """Announce all that is held again, as soon as this node may act and keeps it (R6)."""
+        for keeper in self.systems.values():
+            if keeper.single_owner:
+                keeper.announce(keeper.claims())
+
+    def _gave_up(self, system: str) -> None:
+        if self.outlook.alone(system):
+            return
+        seconds = self._config.systems[system].retry_after
+        text = f"{system}: alive kept failing here, so others take over for {seconds:.0f} s"
+        _log.error("{text} ('flip retry' ends that sooner)", text=text)
+        self._journal.note_event("gave-up", text)
+        self.fitness.exclude(FAILING, seconds, (system,))
+
+    def _fitness_changed(self) -> None:
+        self._membership.amend(ineligible=self.fitness.ineligible)
+        self._ask_for_turn()
+
+    def _dropped(self, system: str, datum: str) -> None:
+        owner = self.divisions[system].owners.get(datum)
+        if owner is not None:
+            self._concerned.add(owner)
+
+    def _mark_all(self) -> None:
+        for keeper in self.systems.values():
+            keeper.mark_all()
+        self._ask_for_turn()
+
+    def _ask_for_turn(self) -> None:
+        if self._turn is None:
+            self._turn = self._clock.callLater(0, self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._turn = None
+        # After a stall this turn may come before anything else notices it.
+        self._membership.check_pulse()
+        self._compare_configurations()
+        for division in self.divisions.values():
+            division.update()
+        with self._journal.batch():
+            for keeper in self.systems.values():
+                keeper.consider()
+        self._membership.amend(claims=self.claims(), concerns=frozenset(self._concerned))
+        self._concerned.clear()
+        for keeper in self.systems.values():
+            keeper.run_hooks()
+        if self._emptied and not self.claims():
+            emptied, self._emptied = self._emptied, []
+            for waiting in emptied:
+                waiting.callback(None)
+
+    def _compare_configurations(self) -> None:
+        """R7: different configurations do not fight, and somebody has to be told."""
+        differing = sorted(self.outlook.differing())
+        alarm = ""
+        if differing:
+            planner = "this node's" if self.outlook.planning() else "another member's"
+            alarm = (
+                f"{', '.join(differing)} run another configuration than {self._config.id};"
+                f" {planner} plans until all run the same (see config_version)"
+            )
+        if alarm != self.alarms.get("configuration", ""):
+            self.alarms["configuration"] = alarm
+            if alarm:
+                _log.error("{alarm}", alarm=alarm)
+                self._journal.note_event("configuration", alarm)
+            else:
+                _log.info("all members run the same configuration again")
+
+
+def _standing(record: Record | None) -> object:
+    """What of a member's record changes what may be done about many data points."""
+    return (record.status, rank(record)) if record is not None else None

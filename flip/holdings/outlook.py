@@ -1,0 +1,135 @@
+"""What this node's view of the cluster means for its systems.
+
+Who is eligible, who claims what, and whose configuration plans: read from the
+roster and kept as indexes, so that one changed record costs what changed in it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from flip.config import Config
+from flip.membership.roster import NO_CLAIMS, Change, Claims, Roster
+from flip.wire.claims import Phase
+from flip.wire.messages import Record, Status
+
+Point = tuple[str, str]  # system, datum
+
+
+def rank(record: Record) -> tuple[int, bytes]:
+    """Which configuration plans: the higher version, and of equal ones the greater digest."""
+    return record.config_version, record.config_digest
+
+
+class Outlook:
+    """The roster, as the keeper needs to see it."""
+
+    def __init__(self, config: Config, roster: Roster) -> None:
+        self.own_rank = config.config_version, config.digest
+        self._config = config
+        self._roster = roster
+        self._claimants: defaultdict[Point, dict[str, Phase]] = defaultdict(dict)
+        self._servers = {name: config.servers_of(name) for name in config.systems}
+        # A member not yet heard of in this life may hold anything (R2).
+        self._unknown = set(roster.others)
+
+    def learn(self, change: Change) -> set[Point]:
+        """Take in a change; returns the data points whose claims it touched."""
+        if change.member == self._roster.me:
+            return set()
+        before = dict(_points(change.claims_before or NO_CLAIMS))
+        after = dict(_points(change.claims or NO_CLAIMS))
+        touched = {
+            point
+            for point in before.keys() | after.keys()
+            if before.get(point) is not after.get(point)
+        }
+        if change.claims is None:
+            self._unknown.add(change.member)
+        else:
+            self._unknown.discard(change.member)
+        for point in touched:
+            if point in after:
+                self._claimants[point][change.member] = after[point]
+            else:
+                self._claimants[point].pop(change.member, None)
+                if not self._claimants[point]:
+                    del self._claimants[point]
+        return touched
+
+    def eligible(self, system: str) -> frozenset[str]:
+        """Who may be given data of a system.
+
+        When every present server has declared itself unfit, all of them are
+        eligible again: a broken node must not be a black hole, and a cluster of
+        broken nodes must not stop trying.
+        """
+        present = [
+            id for id in self._servers[system] if self._roster.present(id) and not self._leaves(id)
+        ]
+        fit = frozenset(id for id in present if not self._unfit(id, system))
+        return fit or frozenset(present)
+
+    def alone(self, system: str) -> bool:
+        """Whether no other member could take this system's data."""
+        return not any(
+            id != self._roster.me
+            and self._roster.present(id)
+            and not self._leaves(id)
+            and not self._unfit(id, system)
+            for id in self._servers[system]
+        )
+
+    def claims(self, system: str, datum: str) -> dict[str, Phase | None]:
+        """Which present others claim a data point; None is a member that may claim anything."""
+        found: dict[str, Phase | None] = {
+            id: phase
+            for id, phase in self._claimants.get((system, datum), {}).items()
+            if self._roster.present(id)
+        }
+        for id in self._unknown.intersection(self._servers[system]):
+            if self._roster.present(id):
+                found[id] = None
+        return found
+
+    def ready(self, id: str, system: str, datum: str) -> bool:
+        """Whether a member can take a data point over now, or has it already."""
+        record = self._roster[id].record
+        if record is None:
+            return False
+        holds = self._claimants.get((system, datum), {}).get(id) is Phase.HELD
+        return record.status == Status.ACTIVE or holds
+
+    def rank_of(self, id: str) -> tuple[int, bytes] | None:
+        """The rank of a member's configuration, None while it is unknown."""
+        record = self._roster[id].record
+        return rank(record) if record is not None else None
+
+    def differing(self) -> list[str]:
+        """The present members that run another configuration."""
+        return [
+            member.id
+            for member in self._roster
+            if member.record is not None
+            and member.record.config_digest != self._config.digest
+            and self._roster.present(member.id)
+        ]
+
+    def planning(self) -> bool:
+        """Whether no present member's configuration goes before this node's (R7)."""
+        return all((self.rank_of(id) or self.own_rank) <= self.own_rank for id in self.differing())
+
+    def _leaves(self, id: str) -> bool:
+        record = self._roster[id].record
+        return record is not None and record.status == Status.LEAVING
+
+    def _unfit(self, id: str, system: str) -> bool:
+        record = self._roster[id].record
+        return record is not None and system in record.ineligible
+
+
+def _points(claims: Claims) -> Iterator[tuple[Point, Phase]]:
+    for system, phases in claims.items():
+        for datum, phase in phases.items():
+            yield (system, datum), phase

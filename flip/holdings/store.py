@@ -1,0 +1,190 @@
+"""The journal's SQLite file: its tables, and how to tell that they cannot be read."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from flip.errors import JournalUnreadable
+from flip.wire.claims import Phase
+
+SCHEMA = 1  # kept in user_version; 0 is a new file
+EVENTS_KEPT = 10_000
+DOWNS_KEPT = 100
+BUSY_TIMEOUT = 0.1  # seconds that somebody's sqlite3 shell may hold up the reactor
+TABLES = (
+    "CREATE TABLE held (system TEXT, datum TEXT, phase INTEGER, down TEXT, config TEXT,"
+    " PRIMARY KEY (system, datum)) WITHOUT ROWID",
+    "CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID",
+    "CREATE TABLE downs (time REAL)",
+    "CREATE TABLE events (time REAL, kind TEXT, text TEXT)",
+    f"PRAGMA user_version = {SCHEMA}",
+)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A data point that this node claims, and how to let go of it.
+
+    `down` is the hook to run, as the start of an argument list; `config` is the
+    JSON it was given. Both are kept because the system may be gone from the
+    configuration at the next start.
+    """
+
+    system: str
+    datum: str
+    phase: Phase
+    down: tuple[str, ...]
+    config: str
+
+
+class Event(NamedTuple):
+    """Something an operator may ask about later; `time` is seconds of the wall clock."""
+
+    time: float
+    kind: str
+    text: str
+
+
+@dataclass
+class Contents:
+    """What must survive the process, apart from the events.
+
+    `complete`: `held` is known to be all there is.
+    """
+
+    held: dict[tuple[str, str], Held] = field(default_factory=dict)
+    incarnation: int = 0
+    complete: bool = False
+    downs: list[float] = field(default_factory=list)
+
+
+class Store:
+    """One open database. `apply` makes several changes one transaction.
+
+    `found` is what the file held when it was opened, None for a new file. Every
+    method may raise `sqlite3.Error`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """
+        :raises JournalUnreadable: the file is damaged, or a newer flip's.
+        :raises OSError, sqlite3.Error: it cannot be opened or made.
+        """
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # hooks' config may hold secrets
+        self._database = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
+        try:
+            self.found = self._prepare()
+        except (ValueError, TypeError, sqlite3.Error) as error:
+            self._database.close()
+            if isinstance(error, sqlite3.Error) and not _is_damage(error):
+                raise
+            raise JournalUnreadable(f"({error})") from error
+
+    def _prepare(self) -> Contents | None:
+        # NORMAL: a killed process loses nothing; a power cut may lose the last
+        # writes, but then also what they speak of.
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            self.apply([Store._create])
+            return None
+        if version != SCHEMA:
+            raise ValueError(f"its schema is {version}, this flip's is {SCHEMA}")
+        (verdict,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise ValueError(verdict)
+        return self._load()
+
+    def _create(self) -> None:
+        for statement in TABLES:
+            self._database.execute(statement)
+
+    def _load(self) -> Contents:
+        contents = Contents()
+        for system, datum, phase, down, config in self._database.execute("SELECT * FROM held"):
+            held = Held(system, datum, Phase(phase), tuple(json.loads(down)), config)
+            contents.held[system, datum] = held
+        facts = dict(self._database.execute("SELECT name, value FROM facts"))
+        contents.incarnation = int(facts.get("incarnation", 0))
+        contents.complete = bool(facts.get("complete"))
+        rows = self._database.execute("SELECT time FROM downs ORDER BY rowid")
+        contents.downs = [float(time) for (time,) in rows]
+        return contents
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Make all of these changes, or none."""
+        self._database.execute("BEGIN IMMEDIATE")
+        with self._database:  # commits, or rolls back
+            for change in changes:
+                change(self)
+
+    def replace(self, contents: Contents) -> None:
+        """Write everything again; events that are on disk already stay."""
+        for table in ("held", "facts", "downs"):
+            self._database.execute(f"DELETE FROM {table}")
+        for held in contents.held.values():
+            self.hold(held)
+        self.remember("incarnation", contents.incarnation)
+        self.remember("complete", contents.complete)
+        for time in contents.downs:
+            self.note_down(time)
+
+    def hold(self, held: Held) -> None:
+        row = (held.system, held.datum, held.phase, json.dumps(held.down), held.config)
+        self._database.execute("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?)", row)
+
+    def forget(self, system: str, datum: str) -> None:
+        self._database.execute("DELETE FROM held WHERE system = ? AND datum = ?", (system, datum))
+
+    def remember(self, name: str, value: int) -> None:
+        self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    def note_down(self, time: float) -> None:
+        self._database.execute("INSERT INTO downs VALUES (?)", (time,))
+        self._keep("downs", DOWNS_KEPT)
+
+    def note_event(self, event: Event) -> None:
+        self._database.execute("INSERT INTO events VALUES (?, ?, ?)", event)
+        self._keep("events", EVENTS_KEPT)
+
+    def _keep(self, table: str, count: int) -> None:
+        newest = f"(SELECT max(rowid) FROM {table})"
+        self._database.execute(f"DELETE FROM {table} WHERE rowid <= {newest} - ?", (count,))
+
+    def events(self, limit: int) -> list[Event]:
+        """The last ones, oldest first."""
+        rows = self._database.execute(
+            "SELECT time, kind, text FROM events ORDER BY rowid DESC LIMIT ?", (limit,)
+        )
+        return [Event(*row) for row in rows][::-1]
+
+    def close(self) -> None:
+        self._database.close()
+
+
+Change = Callable[[Store], None]
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file, not the disk or its permissions, is at fault."""
+    # Errors of the sqlite3 module itself (text that is no UTF-8) carry no code.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    primary = code & 0xFF  # the other bytes refine it
+    return primary in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def set_aside(path: Path, mark: str) -> Path:
+    """Move an unreadable database, and what belongs to it, out of the way; its new name."""
+    aside = path.with_name(f"{path.name}.unreadable-{mark}")
+    for suffix in ("", "-wal", "-shm"):  # a stray -wal would be played into the new database
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(f"{path}{suffix}", f"{aside}{suffix}")
+    return aside

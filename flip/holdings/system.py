@@ -1,0 +1,363 @@
+"""One system's data points: from what the topology wants to what this node holds.
+
+The keeper never replays a queue of changes. Whatever happens only marks data
+points as due; `consider` then compares what is wanted with what is claimed and
+takes the next step of `flip.holdings.decision`, one hook at a time per point.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+
+from flip.allocation.topology import TOPOLOGIES
+from flip.config import System
+from flip.errors import HookFailed
+from flip.holdings.decision import Situation, Step, decide
+from flip.holdings.hooks import Hook
+from flip.holdings.journal import Held, Journal
+from flip.holdings.outlook import Outlook
+from flip.holdings.runner import HookCall, HookResult
+from flip.holdings.slots import Slots, Urgency
+from flip.log import Logger
+from flip.wire.claims import Phase
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between two tries of a failed hook
+CLEANING_ATTEMPTS = 3  # of what was never claimed; a claim is never dropped by giving up
+EARNEST = (Phase.TAKING, Phase.HELD, Phase.RELEASING)
+
+_log = Logger()
+
+
+class Runner(Protocol):
+    """Runs one hook; the Deferred fails with `HookFailed`."""
+
+    def run(self, call: HookCall) -> Deferred[HookResult]: ...
+
+
+@dataclass(slots=True)
+class Holding:
+    """What this node knows and does about one data point.
+
+    :ivar again: `alive` has to be run once more although the point is held (R6).
+    :ivar recorded: the journal named it: this node did hold it.
+    :ivar cleaning: nobody claims it here, but `down` has to be run once (R4).
+    :ivar running: the event whose hook runs now.
+    """
+
+    phase: Phase | None = None
+    started: bool = False
+    again: bool = False
+    recorded: bool = False
+    cleaning: bool = False
+    running: str | None = None
+    failures: int = 0
+    error: str | None = None
+    retry: IDelayedCall | None = None
+
+
+class SystemKeeper:
+    """Keeps the data points of one system.
+
+    :param acting: whether this node may take and let go (R1).
+    :param due: called when there is something to `consider`.
+    :param dropped: called with each data point whose claim was dropped.
+    :param gave_up: called with the system's name when `alive` failed too often.
+    """
+
+    def __init__(
+        self,
+        me: str,
+        system: System,
+        hooks: Mapping[str, Hook],
+        clock: IReactorTime,
+        outlook: Outlook,
+        journal: Journal,
+        runner: Runner,
+        *,
+        acting: Callable[[], bool],
+        due: Callable[[], None],
+        dropped: Callable[[str, str], None],
+        gave_up: Callable[[str], None],
+    ) -> None:
+        self.system = system
+        self.holdings: dict[str, Holding] = {}
+        self.owners: dict[str, str] = {}
+        self.wanted: frozenset[str] = frozenset()
+        self.ending = False
+        self._me = me
+        self._hooks = hooks
+        self._clock = clock
+        self._outlook = outlook
+        self._journal = journal
+        self._runner = runner
+        self._acting = acting
+        self._due = due
+        self._dropped = dropped
+        self._gave_up = gave_up
+        self._points = frozenset(system.data)
+        self._topology = TOPOLOGIES[system.type]
+        self._config = json.dumps(dict(system.config), sort_keys=True)
+        self._pending: set[str] = set()
+        self._slots = Slots(system.hook_concurrency, self._work)
+
+    @property
+    def points(self) -> frozenset[str]:
+        """All configured data points, for membership tests."""
+        return self._points
+
+    @property
+    def single_owner(self) -> bool:
+        """Whether a data point belongs to one node only."""
+        return self._topology.single_owner
+
+    def claims(self) -> dict[str, Phase]:
+        """What this node claims of this system."""
+        return {
+            datum: holding.phase
+            for datum, holding in self.holdings.items()
+            if holding.phase is not None
+        }
+
+    def remember(self, recorded: Iterable[str], *, complete: bool) -> None:
+        """Claim as unsure what may be left of an earlier life (R4).
+
+        :param recorded: what the journal names.
+        :param complete: whether the journal is sure to name everything.
+        """
+        for datum in recorded:
+            self.holdings[datum] = Holding(Phase.UNSURE, recorded=True)
+        for datum in self.system.data:
+            if datum in self.holdings:
+                continue
+            if not complete:
+                self.holdings[datum] = Holding(Phase.UNSURE)
+            elif self.system.remove_on_start:
+                self.holdings[datum] = Holding(cleaning=True)
+        for datum in self.claims():
+            self._record(datum, Phase.UNSURE)
+
+    def plan(self, owners: Mapping[str, str], wanted: frozenset[str]) -> None:
+        """Take a new division: who should hold what, and what this node should."""
+        changed = {
+            datum for datum in self.system.data if self.owners.get(datum) != owners.get(datum)
+        }
+        changed |= wanted ^ self.wanted
+        self.owners, self.wanted = dict(owners), wanted
+        self.mark(changed)
+
+    def mark(self, data: Iterable[str]) -> None:
+        """Something about these data points may have changed."""
+        self._pending.update(data)
+        self._due()
+
+    def mark_all(self) -> None:
+        """Something that concerns every data point has changed."""
+        self.mark((*self.system.data, *self.holdings))
+
+    def announce(self, data: Iterable[str]) -> None:
+        """Run `alive` again for those of `data` that are held: the last word to the neighbours."""
+        for datum in data:
+            holding = self.holdings.get(datum)
+            if holding is not None and (holding.phase is Phase.HELD or holding.running == "alive"):
+                holding.again = True
+                self.mark((datum,))
+
+    def stop(self) -> None:
+        """Cancel all timers."""
+        for holding in self.holdings.values():
+            self._stop_waiting(holding)
+
+    def retry(self) -> None:
+        """Forget all failures and try again at once."""
+        for datum, holding in self.holdings.items():
+            if holding.failures:
+                holding.failures = 0
+                self._stop_waiting(holding)
+                self.mark((datum,))
+
+    def consider(self) -> None:
+        """Decide about every data point that is due; hooks start with `run_hooks`."""
+        pending, self._pending = self._pending, set()
+        for datum in pending:
+            holding = self.holdings.get(datum) or Holding()
+            if holding.running is None:
+                self._consider(datum, holding)
+
+    def run_hooks(self) -> None:
+        """Start the hooks that are due; their claims must have been published."""
+        self._slots.fill()
+
+    def _consider(self, datum: str, holding: Holding) -> None:
+        step = self._decide(datum, holding)
+        if step in (Step.CLAIM, Step.TAKE):
+            if holding.phase is None or (holding.phase is not Phase.TAKING and step is Step.TAKE):
+                self._claim(datum, holding, Phase.TAKING)
+            if step is Step.TAKE and holding.retry is None:
+                self._slots.add(datum, Urgency.ALIVE)
+        elif step is Step.RELEASE:
+            self._release(datum, holding)
+        elif step is Step.WITHDRAW:
+            self._drop(datum, holding)
+        elif self._announcing(holding) and holding.retry is None:
+            self._slots.add(datum, Urgency.ALIVE)
+        elif self._cleanable(datum, holding) and holding.retry is None:
+            self._slots.add(datum, Urgency.CLEANING)
+
+    def _decide(self, datum: str, holding: Holding) -> Step:
+        single = self.single_owner
+        claims = self._outlook.claims(self.system.name, datum) if single else {}
+        owner = self.owners.get(datum)
+        mine = self._outlook.own_rank
+        ranks = {id: self._outlook.rank_of(id) for id in claims}
+        return decide(
+            Situation(
+                phase=holding.phase,
+                started=holding.started,
+                wanted=datum in self.wanted,
+                acting=self._acting(),
+                planning=self._outlook.planning(),
+                ending=self.ending,
+                contested=bool(claims),
+                held_elsewhere=any(p is None or p in EARNEST for p in claims.values()),
+                outranked=any(rank is not None and rank > mine for rank in ranks.values()),
+                outranking=all(rank is not None and rank < mine for rank in ranks.values()),
+                heir_ready=owner is not None
+                and owner != self._me
+                and self._outlook.ready(owner, self.system.name, datum),
+            )
+        )
+
+    def _announcing(self, holding: Holding) -> bool:
+        return holding.phase is Phase.HELD and holding.again and self._acting()
+
+    def _cleanable(self, datum: str, holding: Holding) -> bool:
+        return holding.cleaning and datum not in self.wanted and self._acting()
+
+    def _claim(self, datum: str, holding: Holding, phase: Phase) -> None:
+        self.holdings[datum] = holding
+        # What was claimed before may be there already: only a new claim can be
+        # withdrawn without running `down`.
+        holding.started = holding.phase is not None
+        holding.phase, holding.failures = phase, 0
+        holding.recorded, holding.cleaning = True, False
+        self._stop_waiting(holding)
+        self._record(datum, phase)
+
+    def _release(self, datum: str, holding: Holding) -> None:
+        was = holding.phase
+        if was is Phase.UNSURE and not holding.recorded and not self.system.remove_on_start:
+            self._drop(datum, holding)
+            return
+        if was is not Phase.RELEASING:
+            recorded = holding.recorded
+            self._claim(datum, holding, Phase.RELEASING)
+            holding.recorded, holding.again = recorded, False
+        if holding.retry is None:
+            self._slots.add(datum, Urgency.DOWN if holding.recorded else Urgency.CLEANING)
+
+    def _drop(self, datum: str, holding: Holding) -> None:
+        self._stop_waiting(holding)
+        del self.holdings[datum]
+        self._journal.forget(self.system.name, datum)
+        self._dropped(self.system.name, datum)
+        self.mark((datum,))
+
+    def _record(self, datum: str, phase: Phase) -> None:
+        down = self._hooks["down"].argv
+        self._journal.hold(Held(self.system.name, datum, phase, down, self._config))
+
+    def _work(self, datum: str) -> Deferred[None] | None:
+        """Start the hook that the present situation asks for, whatever it was queued for."""
+        holding = self.holdings.get(datum)
+        if holding is None or holding.running is not None or holding.retry is not None:
+            return None
+        step = self._decide(datum, holding)
+        if (step is Step.TAKE and holding.phase is Phase.TAKING) or (
+            step is Step.REST and self._announcing(holding)
+        ):
+            holding.started, holding.again = True, False
+            return self._run("alive", datum, holding)
+        if step is Step.RELEASE and holding.phase is Phase.RELEASING:
+            return self._run("down", datum, holding)
+        if holding.phase is None and self._cleanable(datum, holding):
+            return self._run("down", datum, holding)
+        self.mark((datum,))
+        return None
+
+    def _run(self, event: str, datum: str, holding: Holding) -> Deferred[None]:
+        holding.running = event
+        system = self.system
+        call = HookCall(
+            hook=self._hooks[event],
+            event=event,
+            system=system.name,
+            datum=datum,
+            config=self._config,
+            node=self._me,
+            timeout=system.hook_timeout,
+        )
+        done = self._runner.run(call)
+        done.addCallbacks(
+            lambda result: self._succeeded(event, datum, holding, result),
+            lambda failure: self._failed(event, datum, holding, failure),
+        )
+        return done.addErrback(
+            lambda failure: _log.failure("the keeper failed over a hook's result", failure)
+        )
+
+    def _succeeded(self, event: str, datum: str, holding: Holding, result: HookResult) -> None:
+        _log.info(
+            "{system}: {event} {datum} done in {milliseconds:.0f} ms",
+            system=self.system.name,
+            event=event,
+            datum=datum,
+            milliseconds=result.duration * 1000,
+        )
+        holding.running = holding.error = None
+        holding.failures = 0
+        if event == "down":
+            self._drop(datum, holding)
+        elif holding.phase is Phase.TAKING:
+            holding.phase = Phase.HELD
+            self._record(datum, Phase.HELD)
+        self.mark((datum,))
+
+    def _failed(self, event: str, datum: str, holding: Holding, failure: Failure) -> None:
+        failure.trap(HookFailed)
+        holding.running = None
+        holding.failures += 1
+        holding.error = f"{event}: {failure.getErrorMessage()}"
+        again = event == "alive" and holding.phase is Phase.HELD
+        holding.again = holding.again or again
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (holding.failures - 1))
+        _log.error(
+            "{system}: {event} {datum} failed ({failures} times in a row): {reason}",
+            system=self.system.name,
+            event=event,
+            datum=datum,
+            failures=holding.failures,
+            reason=failure.getErrorMessage(),
+        )
+        if event == "alive" and holding.failures >= self.system.alive_attempts:
+            self._gave_up(self.system.name)
+        if holding.phase is None and holding.failures >= CLEANING_ATTEMPTS:
+            self._drop(datum, holding)
+            return
+        holding.retry = self._clock.callLater(pause, self._resume, datum, holding)
+        self.mark((datum,))
+
+    def _resume(self, datum: str, holding: Holding) -> None:
+        holding.retry = None
+        self.mark((datum,))
+
+    def _stop_waiting(self, holding: Holding) -> None:
+        if holding.retry is not None:
+            holding.retry.cancel()
+            holding.retry = None

@@ -1,0 +1,196 @@
+"""The UDP side: authenticate, decode, learn, answer, in this order.
+
+Nothing that a stranger sends can raise an exception here, grow memory, or cost
+more than a failed decryption. Members are known by id, never by the address a
+packet came from; answers go to the configured address.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime, IUDPTransport
+from twisted.internet.protocol import DatagramProtocol
+
+from flip.errors import WireError
+from flip.log import Logger
+from flip.membership.dissemination import Dissemination
+from flip.membership.roster import Roster
+from flip.wire.messages import Ack, Datagram, Gossip, Nack, Ping, PingReq, decode_datagram, encode
+from flip.wire.seal import Channel, Seal
+
+CS6 = 0xC0  # network control (RFC 2474, RFC 4594): gossip must not queue behind bulk data
+RECEIVE_BUFFER = 4 * 1024 * 1024  # bytes; about 10,000 waiting datagrams survive a stall
+COMPLAINT_PAUSE = 10.0  # seconds between two log lines on the same kind of trouble
+
+# The largest fixed part of a message: tag, integers, and the longest target id.
+MESSAGE_ROOM = 120
+
+Address = tuple[str, int]
+Answer = Callable[[str, Any], None]
+
+_log = Logger()
+
+
+class GossipProtocol(DatagramProtocol):
+    """Sends and receives sealed messages, with news on every one of them.
+
+    :param addresses: where each member listens.
+    :param answers: per message type, what to do once its news has been learnt;
+        called with the sender and the message.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        seal: Seal,
+        roster: Roster,
+        dissemination: Dissemination,
+        addresses: Mapping[str, Address],
+    ) -> None:
+        self.traffic: Counter[str] = Counter()
+        self.answers: dict[type[Datagram], Answer] = {}
+        self.mute = False
+        self._clock = clock
+        self._seal = seal
+        self._roster = roster
+        self._dissemination = dissemination
+        self._addresses = addresses
+        self._digests: dict[str, int] = {}
+        self._differing_since: dict[str, float] = {}
+        self._complained: dict[str, float] = {}
+
+    def startProtocol(self) -> None:
+        """Make the socket fit for the job, as far as this host allows."""
+        sock = self.transport.socket if hasattr(self.transport, "socket") else None
+        if not isinstance(sock, socket.socket):
+            return
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_RCVBUFFORCE"), RECEIVE_BUFFER)
+        except (OSError, AttributeError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        try:
+            if sock.family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, CS6)
+            else:
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, CS6)
+        except OSError as error:
+            _log.warn("gossip cannot be marked CS6: {error}", error=error)
+
+    def datagramReceived(self, datagram: bytes, addr: Address) -> None:
+        """Learn from a packet and answer it; drop, count and report what is not authentic."""
+        try:
+            opened = self._seal.unseal(datagram, Channel.UDP)
+            message = decode_datagram(opened.payload)
+        except WireError as error:
+            self.drop(error, addr)
+            return
+        if self.mute:
+            return
+        self.traffic["received"] += 1
+        self._learn(opened.sender, message)
+        if opened.sender != self._roster.me:
+            self.answers[type(message)](opened.sender, message)
+
+    def _learn(self, sender: str, message: Datagram) -> None:
+        if message.incarnation < self._roster[sender].incarnation:
+            self._show_its_own_record(sender)
+        if message.updates:
+            self._roster.merge(message.updates, sender)
+        self._roster.witness(sender, message.incarnation)
+        self._digests[sender] = message.digest
+        if message.digest == self._roster.digest:
+            self._differing_since.pop(sender, None)
+        else:
+            self._differing_since.setdefault(sender, self._clock.seconds())
+
+    def _show_its_own_record(self, sender: str) -> None:
+        """A member below its known incarnation had its clock set back: it must rise above."""
+        if self._may_complain(f"incarnation of {sender}", pause=1.0):
+            self._write(sender, Gossip(self._incarnation, self._roster.digest, (self._roster[sender].update,)))
+
+    def agrees(self, peer: str) -> bool:
+        """Whether the last packet of `peer` showed the very state that this node has now."""
+        return self._digests.get(peer) == self._roster.digest
+
+    def differing_since(self, peer: str) -> float | None:
+        """Since when every packet of `peer` has shown another state, or None."""
+        return self._differing_since.get(peer)
+
+    def reconciled(self, peer: str) -> None:
+        """This node and `peer` have just exchanged everything."""
+        self._differing_since.pop(peer, None)
+
+    def ping(self, peer: str, nonce: int) -> None:
+        self._write(peer, Ping(self._incarnation, self._roster.digest, nonce, self._news(peer)))
+
+    def ack(self, peer: str, nonce: int, target: str, incarnation: int) -> None:
+        news = self._news(peer)
+        digest = self._roster.digest
+        self._write(peer, Ack(self._incarnation, digest, nonce, target, incarnation, news))
+
+    def ping_req(self, peer: str, nonce: int, target: str) -> None:
+        news = self._news(peer)
+        self._write(peer, PingReq(self._incarnation, self._roster.digest, nonce, target, news))
+
+    def nack(self, peer: str, nonce: int) -> None:
+        self._write(peer, Nack(self._incarnation, self._roster.digest, nonce, self._news(peer)))
+
+    def gossip(self, peer: str) -> None:
+        self._write(peer, Gossip(self._incarnation, self._roster.digest, self._news(peer)))
+
+    @property
+    def _incarnation(self) -> int:
+        return self._roster[self._roster.me].incarnation
+
+    def _news(self, peer: str) -> Any:
+        differs = self._digests.get(peer) != self._roster.digest
+        return self._dissemination.updates(peer, differs=differs)
+
+    def _write(self, peer: str, message: Datagram) -> None:
+        transport: IUDPTransport | None = self.transport
+        if transport is None or self.mute:
+            return
+        packet = self._seal.seal(encode(message), Channel.UDP)
+        try:
+            transport.write(packet, self._addresses[peer])
+        except OSError as error:
+            # A full buffer, a route that is gone, a firewall: to the other side
+            # all of these are loss, and loss is what the protocol is made for.
+            self.traffic["unsent"] += 1
+            if self._may_complain(f"send {peer} {error.errno}"):
+                _log.warn(
+                    "cannot send to {peer} at {address}: {error} ({name})",
+                    peer=peer,
+                    address="%s:%d" % self._addresses[peer],
+                    error=error.strerror or error,
+                    name=errno.errorcode.get(error.errno or 0, "?"),
+                )
+            return
+        self.traffic["sent"] += 1
+        self.traffic["sent_bytes"] += len(packet)
+
+    def drop(self, error: WireError, addr: Address) -> None:
+        """Count a packet that is not taken, and report it from time to time."""
+        cause = type(error).__name__
+        self.traffic[f"dropped_{cause}"] += 1
+        if self._may_complain(cause):
+            _log.warn(
+                "dropped a packet from {address}: {error} ({count} such so far)",
+                address="%s:%d" % addr[:2],
+                error=error,
+                count=self.traffic[f"dropped_{cause}"],
+            )
+
+    def _may_complain(self, topic: str, pause: float = COMPLAINT_PAUSE) -> bool:
+        now = self._clock.seconds()
+        if now - self._complained.get(topic, -pause) < pause:
+            return False
+        self._complained[topic] = now
+        return True

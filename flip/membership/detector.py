@@ -1,0 +1,225 @@
+"""The failure detector: who is probed when, and when a missed probe becomes a vote.
+
+SWIM's rotation and ping-req (Das, Gupta, Motivala, 2002), Lifeguard's local
+health (arXiv 1707.00788), and votes in place of a suspicion timer: a vote is
+the voter's own evidence, and a quorum of votes makes a member down.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+
+from flip.log import Logger
+from flip.membership.health import Health
+from flip.membership.pace import Pace
+from flip.membership.probe import Probe, Verdict
+from flip.membership.roster import Change, Roster, State
+from flip.membership.sweep import Sweep
+from flip.membership.touch import Touch
+
+HELPERS = 3  # members asked to ping a suspect with every retry
+WITNESSES = 3  # members, at most, that must answer for a voter to trust its own network
+
+_log = Logger()
+
+
+class Questions(Protocol):
+    """What the detector asks of the network."""
+
+    def ping(self, probe: Probe) -> None:
+        """Send one ping with a nonce of its own; an ack ends in `Probe.answered`."""
+
+    def ping_req(self, probe: Probe, helpers: Iterable[str]) -> None:
+        """Ask each helper to ping the probe's target."""
+
+    def forget(self, probe: Probe) -> None:
+        """The probe is over: no answer to it counts any more."""
+
+
+class Detector:
+    """Probes members, in rotation and out of turn, and votes.
+
+    :param interval: seconds between two steps of the rotation.
+    :param per_interval: members probed per step.
+    :param timeout: seconds that a probe has, times the health's stretch.
+    :param judged: called after every verdict and every step.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        rng: random.Random,
+        roster: Roster,
+        touch: Touch,
+        health: Health,
+        questions: Questions,
+        *,
+        interval: float,
+        per_interval: int,
+        timeout: float,
+        judged: Callable[[], None],
+    ) -> None:
+        self._clock = clock
+        self._rng = rng
+        self._roster = roster
+        self._touch = touch
+        self._health = health
+        self._questions = questions
+        self._interval = interval
+        self._per_interval = per_interval
+        self._timeout = timeout
+        self._judged = judged
+        self._probes: dict[str, Probe] = {}
+        self._rotation: list[str] = []
+        self._early_votes: dict[str, float] = {}
+        self._pace = Pace(clock, self._probe)
+        self._sweep = Sweep(rng, self._candidates, self._pace.add)
+        self._loop = LoopingCall(self._step)
+        self._loop.clock = clock
+        roster.subscribe(self._changed)
+
+    def start(self) -> None:
+        """Probe everybody once, then go on in rotation."""
+        self.probe_soon(self._roster.others)
+        self._loop.start(self._interval, now=False).addErrback(
+            lambda failure: _log.failure("the probe rotation ended", failure)
+        )
+
+    def stop(self) -> None:
+        """End all probes without a verdict."""
+        if self._loop.running:
+            self._loop.stop()
+        self._pace.stop()
+        for probe in list(self._probes.values()):
+            probe.stop()
+
+    def probe_soon(self, members: Iterable[str]) -> None:
+        """Probe out of turn: at once, or as soon as the pace allows."""
+        self._pace.add(members)
+
+    def _step(self) -> None:
+        chosen: set[str] = set()
+        while len(chosen) < min(self._per_interval, len(self._roster.others)):
+            id = self._next()
+            if id is None or id in chosen:
+                break
+            chosen.add(id)
+            self._probe(id)
+        self._judged()
+
+    def _next(self) -> str | None:
+        """The next of the rotation: each member once per round, a new order every round.
+
+        Down members stay in it, so that partitions heal; those that left do not.
+        """
+        for _ in range(2):
+            while self._rotation:
+                id = self._rotation.pop()
+                if self._roster.state(id) is not State.LEFT:
+                    return id
+            self._rotation = list(self._roster.others)
+            self._rng.shuffle(self._rotation)
+        return None
+
+    def _probe(self, id: str) -> bool:
+        if id in self._probes or self._roster.state(id) is State.LEFT:
+            return False
+        probe = Probe(
+            self._clock,
+            id,
+            self._roster[id].incarnation,
+            self._timeout * self._health.stretch,
+            ping=self._questions.ping,
+            ask_others=self._ask_others,
+            doubt=self._doubt,
+        )
+        self._probes[id] = probe
+        probe.start().addCallback(self._ended, probe).addErrback(
+            lambda failure: _log.failure("a probe ended in an error", failure)
+        )
+        return True
+
+    def _ask_others(self, probe: Probe) -> None:
+        able = [
+            id
+            for id in self._roster.others
+            if id != probe.target and self._touch.reachable.get(id) and self._roster.present(id)
+        ]
+        self._questions.ping_req(probe, self._rng.sample(able, min(HELPERS, len(able))))
+
+    def _ended(self, verdict: Verdict, probe: Probe) -> None:
+        del self._probes[probe.target]
+        self._questions.forget(probe)
+        if verdict is Verdict.ANSWERED:
+            self._health.improve()
+        elif verdict is Verdict.MISSED:
+            self._missed(probe)
+        elif self._loop.running:
+            self.probe_soon((probe.target,))
+        self._sweep.ended(probe.target, missed=verdict is Verdict.MISSED)
+        self._judged()
+
+    def _missed(self, probe: Probe) -> None:
+        if probe.asked and not probe.helped:
+            self._health.worsen("no member that was asked for help answered")
+        # Doubts from before this node was in touch are doubts about its own network.
+        in_touch = self._touch.in_touch and probe.began >= self._touch.in_touch_since
+        self._touch.missed(probe.target, probe.began)
+        if in_touch and self._has_witnesses(probe.began, probe.target):
+            self._vote(probe.target, probe.accused)
+
+    def _has_witnesses(self, since: float, suspect: str) -> bool:
+        needed = min(self._roster.quorum - 1, WITNESSES)
+        return self._touch.signs_since(since, other_than=suspect) >= needed
+
+    def _vote(self, suspect: str, incarnation: int) -> None:
+        # Once a quorum has spoken, more votes only cost bytes.
+        if self._roster.present(suspect):
+            self._roster.accuse(suspect, incarnation, (self._roster.me,))
+
+    def _doubt(self, probe: Probe) -> None:
+        if self._touch.reachable.get(probe.target, True):
+            self._sweep.doubt(probe.target)
+
+    def _candidates(self) -> list[str]:
+        """Members from which a sweep could learn something: silent of late, not being probed."""
+        recently = self._clock.seconds() - self._timeout / 3
+        return [
+            id
+            for id in self._roster.others
+            if id not in self._probes
+            and self._roster.state(id) is not State.LEFT
+            and self._touch.last_sign.get(id, -1.0) < recently
+        ]
+
+    def _changed(self, change: Change) -> None:
+        if change.member == self._roster.me:
+            return
+        if change.state is State.LEFT:
+            self._sweep.ended(change.member, missed=False)
+        if change.new_votes - {self._roster.me}:
+            self.probe_soon((change.member,))
+        before = change.record_before.incarnation if change.record_before else 0
+        risen = change.record is not None and change.record.incarnation > before
+        if risen and self._touch.reachable.get(change.member) is False:
+            if change.source != change.member:
+                self._vote_early(change)
+            self.probe_soon((change.member,))
+
+    def _vote_early(self, change: Change) -> None:
+        """Own evidence stands against hearsay: an old datagram must not revive a dead member.
+
+        At most one such vote per member and `timeout` (rule D10 of docs/design.md).
+        """
+        now = self._clock.seconds()
+        if now - self._early_votes.get(change.member, -self._timeout) < self._timeout:
+            return
+        recently = now - self._timeout - self._interval
+        if self._touch.in_touch and self._has_witnesses(recently, change.member) and change.record:
+            self._early_votes[change.member] = now
+            self._vote(change.member, change.record.incarnation)

@@ -1,0 +1,94 @@
+"""One message each way over TCP, cut into sealed frames.
+
+A frame carries at most `CHUNK` bytes and is sealed on its own, so that a
+stranger is found out at the first frame and never makes a node hold more than
+one. The first byte of a frame's payload says whether more frames follow.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.basic import Int32StringReceiver
+from twisted.python.failure import Failure
+
+from flip.errors import MalformedPacket, SyncFailed, WireError
+from flip.wire.messages import SyncMessage, decode_sync, encode
+from flip.wire.seal import Channel, Seal
+
+CHUNK = 60_000  # bytes
+LARGEST = 64 * 1024 * 1024  # bytes of one message, from an authentic peer
+TIME_LIMIT = 10.0  # seconds for one exchange
+LAST, MORE = b"\x00", b"\x01"
+
+
+class SyncProtocol(Int32StringReceiver):
+    """One connection: `message` fires with the authentic sender and what it said.
+
+    `message` fails with a `WireError` when something else came in, with
+    `SyncFailed` when the connection ended before the message did, and can be
+    cancelled, which ends the connection. `ended` fires when it has ended.
+    """
+
+    MAX_LENGTH = CHUNK + 1024
+
+    def __init__(self, clock: IReactorTime, seal: Seal) -> None:
+        self.message: Deferred[tuple[str, SyncMessage]] = Deferred(
+            lambda _: self.transport and self.transport.abortConnection()
+        )
+        self.ended: Deferred[None] = Deferred()
+        self._clock = clock
+        self._seal = seal
+        self._peer: tuple[str, int] | None = None
+        self._payload = bytearray()
+
+    def connectionMade(self) -> None:
+        """Nobody may hold a connection open for longer than an exchange takes."""
+        self._limit = self._clock.callLater(TIME_LIMIT, self.transport.abortConnection)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Tell whoever waits."""
+        if self._limit.active():
+            self._limit.cancel()
+        self._fail(SyncFailed(f"({reason.getErrorMessage()})"))
+        self.ended.callback(None)
+
+    def lengthLimitExceeded(self, length: int) -> None:
+        """Refuse a frame that is longer than any node sends."""
+        self._refuse(MalformedPacket(f"(a TCP frame of {length} bytes)"))
+
+    def stringReceived(self, string: bytes) -> None:
+        """Authenticate one frame; the last one completes the message."""
+        try:
+            opened = self._seal.unseal(string, Channel.TCP)
+            peer = opened.sender, opened.boot
+            if self._peer not in (None, peer):
+                raise MalformedPacket("(two senders on one connection)")
+            self._peer = peer
+            self._payload += opened.payload[1:]
+            if len(self._payload) > LARGEST:
+                raise MalformedPacket(f"(a message over {LARGEST} bytes)")
+            if opened.payload[:1] == MORE or self.message.called:
+                return
+            message = decode_sync(bytes(self._payload))
+        except WireError as error:
+            self._refuse(error)
+        else:
+            self.message.callback((opened.sender, message))
+
+    def send(self, message: SyncMessage) -> None:
+        """Send one message, in as many frames as it takes."""
+        payload = encode(message)
+        for at in range(0, len(payload), CHUNK):
+            last = at + CHUNK >= len(payload)
+            chunk = (LAST if last else MORE) + payload[at : at + CHUNK]
+            self.sendString(self._seal.seal(chunk, Channel.TCP))
+
+    def _refuse(self, error: WireError) -> None:
+        self._fail(error)
+        self.transport.abortConnection()
+
+    def _fail(self, error: Exception) -> None:
+        if not self.message.called:
+            self.message.errback(error)

@@ -1,0 +1,285 @@
+"""The state of the cluster: one record and one set of votes per member, and their merge.
+
+The merge is a join (commutative, associative, idempotent), so updates may be
+lost, doubled, delayed and reordered on their way and every node still ends in
+the same state. See "CRDTs: Consistency without concurrency control" (Letia,
+Preguiça, Shapiro, 2009) for the idea and SWIM (Das, Gupta, Motivala, 2002) for
+the incarnations. Nothing here knows of time, chance or the network.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from flip.errors import MalformedPacket
+from flip.wire.claims import Phase, UnreadableClaims, claims_hash, decode_claims
+from flip.wire.messages import Record, Status, Update, encode
+
+Claims = Mapping[str, Mapping[str, Phase]]
+
+NO_CLAIMS: Claims = {}
+
+
+class State(enum.Enum):
+    """What the votes say of a member; computed by everybody, sent by nobody."""
+
+    ALIVE = "alive"
+    PROBABLY_DOWN = "probably_down"
+    DOWN = "down"
+    LEFT = "left"
+
+
+@dataclass(slots=True)
+class Member:
+    """What this node knows of one member.
+
+    `witnessed` is the highest incarnation that a packet of the member itself
+    carried: it voids older votes even before the record that belongs to it
+    arrives. `claims` is None while the member may hold anything: its record is
+    known but the claims that belong to it are not, or cannot be read yet.
+    """
+
+    id: str
+    record: Record | None = None
+    body: bytes | None = None
+    claims: Claims | None = None
+    witnessed: int = 0
+    accused: int = 0
+    voters: frozenset[str] = frozenset()
+    fingerprint: int = 0
+    update: Update = field(default_factory=lambda: Update(""))
+
+    @property
+    def incarnation(self) -> int:
+        """The highest incarnation known of, 0 for a member never heard of."""
+        return max(self.record.incarnation if self.record else 0, self.witnessed)
+
+    @property
+    def votes(self) -> frozenset[str]:
+        """Who accuses this member now: votes against another incarnation do not count."""
+        return self.voters if self.accused == self.incarnation else frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One member before and after a merge that changed something about it."""
+
+    member: str
+    state_before: State
+    state: State
+    record_before: Record | None
+    record: Record | None
+    claims_before: Claims | None
+    claims: Claims | None
+    new_votes: frozenset[str]
+    source: str
+
+
+def supersedes(new: Record, old: Record | None) -> bool:
+    """Whether `new` replaces `old`: the order of all records of one member.
+
+    Equal stamps with different content come from two processes with one id or
+    from a restored disk; the greater bytes win, everywhere alike.
+    """
+    if old is None or new.stamp > old.stamp:
+        return True
+    return new.stamp == old.stamp and new != old and encode(new) > encode(old)
+
+
+class Roster:
+    """Everything a node knows of all members, itself included.
+
+    Members that the configuration does not list are ignored: they neither vote
+    nor appear in the digest, or two different configurations could never agree.
+
+    :param me: this node's id.
+    :param servers: all ids of the configuration, this node's included.
+    :param quorum: how many votes make a member down.
+    :param lists: data lists by their digest, to read claims with.
+    """
+
+    def __init__(
+        self,
+        me: str,
+        servers: Iterable[str],
+        quorum: int,
+        lists: Mapping[bytes, tuple[str, ...]],
+    ) -> None:
+        self.me = me
+        self.quorum = quorum
+        self.lists = dict(lists)
+        self.missing_lists: set[bytes] = set()
+        self.digest = 0
+        self._members = {id: Member(id, update=Update(id)) for id in servers}
+        self._others = tuple(id for id in self._members if id != me)
+        self._observers: list[Callable[[Change], None]] = []
+        self._undelivered: deque[Change] = deque()
+        self._delivering = False
+
+    def __contains__(self, id: str) -> bool:
+        return id in self._members
+
+    def __getitem__(self, id: str) -> Member:
+        return self._members[id]
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self._members.values())
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The ids of all members but this node."""
+        return self._others
+
+    def subscribe(self, observer: Callable[[Change], None]) -> None:
+        """Call `observer` after every merge that changed a member."""
+        self._observers.append(observer)
+
+    def state(self, id: str) -> State:
+        """What the votes, or the member's own good-bye, say of a member."""
+        member = self._members[id]
+        if member.record is not None and member.record.status == Status.LEFT:
+            return State.LEFT
+        votes = len(member.votes)
+        if votes >= self.quorum:
+            return State.DOWN
+        return State.PROBABLY_DOWN if votes else State.ALIVE
+
+    def present(self, id: str) -> bool:
+        """Whether a member is neither down nor left: its claims count."""
+        return self.state(id) in (State.ALIVE, State.PROBABLY_DOWN)
+
+    def witness(self, sender: str, incarnation: int) -> None:
+        """Note the incarnation that an authentic packet of `sender` carried."""
+        member = self._members[sender]
+        if incarnation > member.incarnation:
+            before = self._snapshot(member)
+            member.witnessed = incarnation
+            self._announce(member, before, sender)
+            self._deliver()
+
+    def accuse(self, suspect: str, incarnation: int, voters: Collection[str]) -> None:
+        """Add votes against one incarnation of a member."""
+        self.merge((Update(suspect, accused=incarnation, voters=tuple(voters)),), self.me)
+
+    def merge(self, updates: Iterable[Update], source: str) -> None:
+        """Learn what `source` knows; observers hear of each member that changed."""
+        for update in updates:
+            member = self._members.get(update.member)
+            if member is not None:
+                self._merge_one(member, update, source)
+        self._deliver()
+
+    def learn_lists(self, lists: Mapping[bytes, tuple[str, ...]]) -> None:
+        """Take data lists of other configurations and read the claims that waited for them."""
+        wanted = {digest: lists[digest] for digest in self.missing_lists & lists.keys()}
+        if not wanted:
+            return
+        self.lists.update(wanted)
+        self.missing_lists -= wanted.keys()
+        for member in self:
+            if member.claims is None and member.body is not None:
+                before = self._snapshot(member)
+                member.claims = self._read(member.body)
+                self._announce(member, before, member.id)
+        self._deliver()
+
+    def _merge_one(self, member: Member, update: Update, source: str) -> None:
+        before = self._snapshot(member)
+        told = member.update
+        record = update.record
+        if record is not None and record.member == member.id and supersedes(record, member.record):
+            member.record = record
+        self._merge_claims(member, update.claims)
+        self._merge_votes(member, update)
+        member.update = Update(
+            member.id, member.record, member.body, member.accused, tuple(sorted(member.voters))
+        )
+        if member.update != told:
+            self._refingerprint(member)
+            self._announce(member, before, source)
+
+    def _merge_claims(self, member: Member, body: bytes | None) -> None:
+        record = member.record
+        if record is None:
+            return
+        for candidate in (member.body, body, b""):
+            if candidate is not None and claims_hash(candidate) == record.claims_hash:
+                if candidate != member.body or member.claims is None:
+                    member.body, member.claims = candidate, self._read(candidate)
+                return
+        member.body = member.claims = None
+
+    def _merge_votes(self, member: Member, update: Update) -> None:
+        voters = frozenset(
+            voter for voter in update.voters if voter in self._members and voter != member.id
+        )
+        if voters and update.accused > member.accused:
+            member.accused, member.voters = update.accused, voters
+        elif update.accused == member.accused:
+            member.voters |= voters
+        if member.record is not None and member.accused < member.record.incarnation:
+            member.accused, member.voters = member.record.incarnation, frozenset()
+
+    def _read(self, body: bytes) -> Claims | None:
+        try:
+            return decode_claims(body, self.lists)
+        except UnreadableClaims as unreadable:
+            self.missing_lists.update(unreadable.missing)
+        except MalformedPacket:
+            # The member itself is the only writer of these bytes; until it writes
+            # others it counts as claiming everything, which is the safe reading.
+            pass
+        return None
+
+    def _refingerprint(self, member: Member) -> None:
+        # The claims are named by the record's hash of them, so the digest of
+        # two nodes is equal even where one has yet to fetch a large body.
+        content = encode((member.record, member.accused, sorted(member.voters)))
+        hashed = hashlib.blake2b(content, digest_size=8, key=member.id.encode()[:64]).digest()
+        fingerprint = int.from_bytes(hashed, "big")
+        self.digest ^= member.fingerprint ^ fingerprint
+        member.fingerprint = fingerprint
+
+    def _snapshot(self, member: Member) -> tuple[State, Record | None, Claims | None, set[str]]:
+        return self.state(member.id), member.record, member.claims, set(member.votes)
+
+    def _announce(
+        self,
+        member: Member,
+        before: tuple[State, Record | None, Claims | None, set[str]],
+        source: str,
+    ) -> None:
+        state, record, claims, votes = before
+        change = Change(
+            member=member.id,
+            state_before=state,
+            state=self.state(member.id),
+            record_before=record,
+            record=member.record,
+            claims_before=claims,
+            claims=member.claims,
+            new_votes=member.votes - votes,
+            source=source,
+        )
+        self._undelivered.append(change)
+
+    def _deliver(self) -> None:
+        # An observer may merge (a refutation does): its change waits its turn,
+        # so that every observer hears of all changes in the order they happened.
+        if self._delivering:
+            return
+        self._delivering = True
+        try:
+            while self._undelivered:
+                change = self._undelivered.popleft()
+                for observer in self._observers:
+                    observer(change)
+        finally:
+            self._delivering = False

@@ -1,0 +1,321 @@
+"""Membership: everything about who is there, behind one face.
+
+The layers above read `roster`, `in_touch` and `settled`, write their part of
+this node's record with `amend`, and subscribe to what changes.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
+
+from flip.config import Config
+from flip.errors import CannotListen, WireError
+from flip.log import Logger
+from flip.membership.datagram import MESSAGE_ROOM, GossipProtocol
+from flip.membership.detector import Detector
+from flip.membership.dissemination import Dissemination
+from flip.membership.exchange import Exchange
+from flip.membership.health import Health
+from flip.membership.own import OwnRecord
+from flip.membership.pulse import Pulse
+from flip.membership.roster import Change, Claims, Roster, State
+from flip.membership.sync import Sync
+from flip.membership.touch import Touch
+from flip.wire.claims import data_digest
+from flip.wire.messages import Record, Status
+from flip.wire.seal import Seal
+
+FANOUT = 3  # members, beside those concerned, that hear of a change at once
+SMALL = 8  # up to this many others, everybody hears of it at once
+
+_log = Logger()
+
+
+class Membership(Service):
+    """The members, this node's evidence about them, and its own record.
+
+    :param reactor: time, UDP and TCP.
+    :param seal: opens and closes packets under this life's boot id.
+    :param birth: the incarnation that this life starts with.
+    :param boot: this life's random identity.
+    :param raised: called with each new incarnation before anybody hears of it.
+    """
+
+    name = "membership"
+
+    def __init__(
+        self,
+        config: Config,
+        reactor: Any,
+        rng: random.Random,
+        seal: Seal,
+        *,
+        birth: int,
+        boot: int,
+        raised: Callable[[int], None],
+    ) -> None:
+        self._config = config
+        self._reactor = reactor
+        self._rng = rng
+        self._raised = raised
+        self._touch_observers: list[Callable[[], None]] = []
+        self._found_down_observers: list[Callable[[], None]] = []
+        self._doubled_observers: list[Callable[[bool], None]] = []
+        self._concerned: set[str] = set()
+        self._push_pending = False
+        data = {name: system.data for name, system in config.systems.items()}
+        addresses = {id: (server.ip, server.port) for id, server in config.servers.items()}
+        self.health = Health()
+        self.roster = Roster(
+            config.id,
+            config.servers,
+            config.quorum,
+            {data_digest(points): points for points in data.values()},
+        )
+        self.touch = Touch(self.roster, config.ping_timeout, reactor.seconds)
+        room = config.max_packet - seal.overhead - MESSAGE_ROOM
+        dissemination = Dissemination(self.roster, room, rng)
+        self.protocol = GossipProtocol(reactor, seal, self.roster, dissemination, addresses)
+        self._exchange = Exchange(
+            reactor,
+            rng,
+            self.protocol,
+            self.roster,
+            self.touch,
+            config.ping_timeout,
+            probe_soon=lambda members: self._detector.probe_soon(members),
+            acked=self._acked,
+        )
+        self._detector = Detector(
+            reactor,
+            rng,
+            self.roster,
+            self.touch,
+            self.health,
+            self._exchange,
+            interval=config.gossip_interval,
+            per_interval=config.ping_per_interval,
+            timeout=config.ping_timeout,
+            judged=self._judge,
+        )
+        self.sync = Sync(
+            reactor,
+            reactor,
+            rng,
+            seal,
+            self.roster,
+            addresses,
+            learnt=self._learnt,
+            dropped=self._dropped,
+        )
+        self._pulse = Pulse(reactor, min(0.5, config.ping_timeout / 4), self._late)
+        self.roster.subscribe(self._changed)
+        record = Record(
+            config.id, birth, 0, Status.JOINING, birth, boot, config.digest, config.config_version
+        )
+        self.own = OwnRecord(
+            self.roster,
+            record,
+            data,
+            published=self._published,
+            raised=self._own_raised,
+            found_down=lambda: _call_each(self._found_down_observers),
+            doubled=self._doubled,
+        )
+
+    @property
+    def in_touch(self) -> bool:
+        """Whether this node reaches a quorum, itself included (R1)."""
+        return self.touch.in_touch
+
+    @property
+    def settled(self) -> bool:
+        """Whether this node may take and let go: in touch, and every member heard out."""
+        return self.touch.settled
+
+    def check_pulse(self) -> None:
+        """Notice a stall before acting on what was known before it."""
+        self._pulse.check()
+
+    def on_touch(self, observer: Callable[[], None]) -> None:
+        """Call `observer` whenever `in_touch` or `settled` changed."""
+        self._touch_observers.append(observer)
+
+    def on_found_down(self, observer: Callable[[], None]) -> None:
+        """Call `observer` whenever this node learns that it was voted down."""
+        self._found_down_observers.append(observer)
+
+    def on_doubled(self, observer: Callable[[bool], None]) -> None:
+        """Call `observer` when another process has this id; True: this one is the younger."""
+        self._doubled_observers.append(observer)
+
+    def amend(
+        self,
+        *,
+        status: Status | None = None,
+        claims: Claims | None = None,
+        ineligible: tuple[str, ...] | None = None,
+        concerns: frozenset[str] = frozenset(),
+    ) -> None:
+        """Write this node's record; `concerns` hear of it first."""
+        self.own.amend(status=status, claims=claims, ineligible=ineligible, concerns=concerns)
+
+    def listen(self) -> None:
+        """Open the sockets.
+
+        :raises CannotListen: the address is not this host's, or the port is taken.
+        """
+        me = self._config.me
+        address = self._config.bind or me.ip
+        try:
+            self._udp = self._reactor.listenUDP(
+                me.port, self.protocol, interface=address, maxPacketSize=65536
+            )
+            self._tcp = self._reactor.listenTCP(me.port, self.sync, interface=address)
+        except CannotListenError as error:
+            raise CannotListen(
+                f"({address} port {me.port}: {error.socketError}) Is servers.{me.id}.ip an address"
+                " of this host and the port free? With NAT or containers set bind."
+            ) from error
+
+    def startService(self) -> None:
+        """Begin to probe."""
+        super().startService()
+        self.touch.begin_epoch()
+        self._pulse.start()
+        self._detector.start()
+        self._judge()
+
+    def stopService(self) -> Deferred[None]:
+        """Say nothing more and close the sockets."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await maybeDeferred(super().stopService)
+        self._pulse.stop()
+        self._detector.stop()
+        self._exchange.stop()
+        self.sync.stop()
+        self.protocol.mute = True
+        await maybeDeferred(self._udp.stopListening)
+        await maybeDeferred(self._tcp.stopListening)
+
+    def push_to_all(self) -> None:
+        """Tell everybody what is new, now."""
+        for peer in self.roster.others:
+            self.protocol.gossip(peer)
+
+    def _acked(self, peer: str) -> None:
+        if self.protocol.agrees(peer):
+            self.touch.synced(peer)
+        elif not self.touch.settled and self.running:
+            self.sync.begin(peer)
+        if not self.touch.settled:
+            self._judge()
+
+    def _learnt(self, peer: str) -> None:
+        self.touch.synced(peer)
+        self.protocol.reconciled(peer)
+        self._judge()
+
+    def _judge(self) -> None:
+        if self.touch.judge():
+            _call_each(self._touch_observers)
+        self._sync_where_needed()
+
+    def _sync_where_needed(self) -> None:
+        """Anti-entropy with the peer that has differed for longest, when it is long enough."""
+        now = self._reactor.seconds()
+        limit = 2 * self._config.gossip_interval
+        overdue = []
+        for peer in self.roster.others:
+            since = self.protocol.differing_since(peer)
+            if since is not None and now - since >= limit and self.touch.reachable.get(peer):
+                overdue.append((since, peer))
+        if overdue and self.running:
+            self.sync.begin(min(overdue)[1])
+        for member in self.roster:
+            if member.record is not None and member.claims is None:
+                self._fetch_claims(member.id, member.id)
+
+    def _fetch_claims(self, owner: str, source: str) -> None:
+        for peer in (source, owner):
+            if peer != self.roster.me and self.touch.reachable.get(peer) and self.running:
+                self.sync.begin(peer)
+                return
+
+    def _late(self, lateness: float) -> None:
+        self.health.worsen(f"its event loop was {lateness:.1f} s late")
+        if lateness > self._config.ping_timeout:
+            _log.warn(
+                "this node stood still for {lateness:.1f} s: what it knew is old,"
+                " it takes and releases nothing until a quorum has answered",
+                lateness=lateness,
+            )
+            self.touch.begin_epoch()
+            _call_each(self._touch_observers)
+            self._detector.probe_soon(self.roster.others)
+
+    def _changed(self, change: Change) -> None:
+        if change.record is not None and change.claims is None:
+            self._fetch_claims(change.member, change.source)
+        told = change.state is not change.state_before or bool(change.new_votes)
+        record, before = change.record, change.record_before
+        if record is not None and record is not before:
+            told = told or before is None or _head(record) != _head(before)
+        if told and change.member != self.roster.me:
+            # The suspect alone can answer a vote.
+            self._push(frozenset((change.member,)) if change.new_votes else frozenset())
+        if change.state is not change.state_before:
+            self._judge()
+
+    def _published(self, concerned: frozenset[str]) -> None:
+        self._push(concerned)
+
+    def _push(self, concerned: frozenset[str]) -> None:
+        self._concerned |= concerned
+        if not self._push_pending and self.running:
+            self._push_pending = True
+            self._reactor.callLater(0, self._push_now)
+
+    def _push_now(self) -> None:
+        self._push_pending = False
+        if not self.running:
+            return
+        others = self.roster.others
+        chosen = set(others)
+        if len(others) > SMALL:
+            chosen = set(self._rng.sample(others, FANOUT)) | (self._concerned & chosen)
+        self._concerned.clear()
+        for peer in sorted(chosen):
+            if self.roster.state(peer) is not State.LEFT:
+                self.protocol.gossip(peer)
+
+    def _own_raised(self, incarnation: int, voters: frozenset[str]) -> None:
+        self._raised(incarnation)
+        if voters:
+            self.health.worsen(f"{', '.join(sorted(voters))} could not reach it")
+
+    def _doubled(self, younger: bool) -> None:
+        self.protocol.mute = younger
+        for observer in self._doubled_observers:
+            observer(younger)
+
+    def _dropped(self, error: WireError, address: tuple[str, int]) -> None:
+        self.protocol.drop(error, address)
+
+
+def _head(record: Record) -> tuple[object, ...]:
+    """What of a record is worth telling on at once: not every single claim."""
+    return record.incarnation, record.status, record.ineligible, record.config_digest
+
+
+def _call_each(observers: list[Callable[[], None]]) -> None:
+    for observer in observers:
+        observer()

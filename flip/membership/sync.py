@@ -1,0 +1,159 @@
+"""Anti-entropy: two nodes tell each other everything they know, over TCP."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, connectProtocol
+from twisted.internet.interfaces import IAddress, IReactorTCP, IReactorTime
+from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
+
+from flip.errors import SyncFailed, WireError
+from flip.log import Logger
+from flip.membership.frames import TIME_LIMIT, SyncProtocol
+from flip.membership.roster import Roster
+from flip.wire.messages import SyncMessage, SyncRequest, SyncResponse, Update
+from flip.wire.seal import Seal
+
+CONNECTIONS = 32  # accepted at a time; each holds at most one frame of a stranger
+
+_log = Logger()
+
+
+class Sync(Factory):
+    """Both ends of the exchange; as a Factory, the end that listens.
+
+    :param learnt: called with a peer once both know what either knew.
+    :param dropped: called with what was wrong with a frame and where it came from.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        reactor: IReactorTCP,
+        rng: random.Random,
+        seal: Seal,
+        roster: Roster,
+        addresses: Mapping[str, tuple[str, int]],
+        *,
+        learnt: Callable[[str], None],
+        dropped: Callable[[WireError, tuple[str, int]], None],
+    ) -> None:
+        self.errors: dict[str, str] = {}
+        self.last: dict[str, float] = {}
+        self._clock = clock
+        self._reactor = reactor
+        self._rng = rng
+        self._seal = seal
+        self._roster = roster
+        self._addresses = addresses
+        self._learnt = learnt
+        self._dropped = dropped
+        self._running: dict[str, Deferred[None]] = {}
+        self._accepted: set[SyncProtocol] = set()
+
+    def begin(self, peer: str) -> None:
+        """Exchange everything with `peer`, unless that is under way already."""
+        if peer not in self._running:
+            done = self._running[peer] = Deferred.fromCoroutine(self._exchange(peer))
+            done.addCallbacks(
+                lambda _: self._succeeded(peer), lambda failure: self._failed(peer, failure)
+            )
+
+    def stop(self) -> None:
+        """Give up everything that is under way."""
+        for done in list(self._running.values()):
+            done.cancel()
+        for protocol in list(self._accepted):
+            protocol.transport.abortConnection()
+
+    def buildProtocol(self, addr: IAddress | None) -> SyncProtocol | None:
+        """Accept a connection, unless too many are open."""
+        if len(self._accepted) >= CONNECTIONS:
+            return None
+        protocol = SyncProtocol(self._clock, self._seal)
+        self._accepted.add(protocol)
+        protocol.ended.addCallback(lambda _: self._accepted.discard(protocol))
+        protocol.message.addCallback(self._answer, protocol)
+        protocol.message.addErrback(self._turned_away, addr)
+        return protocol
+
+    def _answer(self, said: tuple[str, SyncMessage], protocol: SyncProtocol) -> None:
+        sender, message = said
+        if isinstance(message, SyncRequest):
+            self._learn(sender, message)
+            lists = self._roster.lists
+            protocol.send(
+                SyncResponse(
+                    self._incarnation,
+                    message.nonce,
+                    self._everything(),
+                    {digest: lists[digest] for digest in message.wanted if digest in lists},
+                )
+            )
+            self._learnt(sender)
+        protocol.transport.loseConnection()
+
+    def _turned_away(self, failure: Failure, addr: IAddress | None) -> None:
+        # A peer that hangs up early notices it itself; what matters here is
+        # whether something unauthentic came in.
+        error = failure.check(WireError, SyncFailed)
+        if error is None:
+            _log.failure("cannot answer a state exchange", failure)
+        elif error is WireError:
+            self._dropped(failure.value, (getattr(addr, "host", "?"), getattr(addr, "port", 0)))
+
+    async def _exchange(self, peer: str) -> None:
+        host, port = self._addresses[peer]
+        endpoint_type = TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint
+        endpoint = endpoint_type(self._reactor, host, port, timeout=TIME_LIMIT)
+        protocol = SyncProtocol(self._clock, self._seal)
+        await connectProtocol(endpoint, protocol)
+        nonce = self._rng.getrandbits(63)
+        wanted = tuple(sorted(self._roster.missing_lists))
+        protocol.send(SyncRequest(self._incarnation, nonce, self._everything(), {}, wanted))
+        sender, message = await protocol.message
+        protocol.transport.loseConnection()
+        if sender != peer or not isinstance(message, SyncResponse) or message.nonce != nonce:
+            raise SyncFailed(f"({sender} gave the answer to another question)")
+        self._learn(sender, message)
+
+    @property
+    def _incarnation(self) -> int:
+        return self._roster[self._roster.me].incarnation
+
+    def _everything(self) -> tuple[Update, ...]:
+        return tuple(member.update for member in self._roster)
+
+    def _learn(self, sender: str, message: SyncMessage) -> None:
+        # What a peer sent is merged even where the exchange fails afterwards:
+        # a join cannot be hurt by knowing more.
+        self._roster.learn_lists(message.lists)
+        self._roster.merge(message.updates, sender)
+        self._roster.witness(sender, message.incarnation)
+
+    def _succeeded(self, peer: str) -> None:
+        del self._running[peer]
+        self.last[peer] = self._clock.seconds()
+        if self.errors.pop(peer, None) is not None:
+            _log.info("exchanged states with {peer} over TCP again", peer=peer)
+        self._learnt(peer)
+
+    def _failed(self, peer: str, failure: Failure) -> None:
+        del self._running[peer]
+        if failure.check(CancelledError):
+            return
+        reason = failure.getErrorMessage()
+        if self.errors.get(peer) != reason:
+            _log.warn(
+                "cannot exchange states with {peer} over TCP: {reason}"
+                " (is TCP let through as well as UDP?)",
+                peer=peer,
+                reason=reason,
+            )
+        self.errors[peer] = reason

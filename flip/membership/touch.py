@@ -1,0 +1,121 @@
+"""Whether this node may act: in touch with a quorum, and settled after a start or a cut.
+
+In touch (R1): enough members answer for this node to know that it is not the one
+that is cut off. Settled: it has caught up with what a quorum knows, and every
+member had the time of one full probe to say that it is still there; the first
+two nodes that meet again after a total cut must not outvote a healthy third.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flip.membership.roster import Roster, State
+
+
+class Touch:
+    """This node's own evidence about every other member, and what may follow from it.
+
+    :param roster: the members; states come from here, evidence from the caller.
+    :param grace: seconds that a member which missed a probe has to be voted down
+        or to answer after all before this node settles without it.
+    :param seconds: the monotonic clock.
+    """
+
+    def __init__(self, roster: Roster, grace: float, seconds: Callable[[], float]) -> None:
+        self._roster = roster
+        self._grace = grace
+        self._seconds = seconds
+        # The epoch is the time since which only fresh evidence counts.
+        self.epoch = seconds()
+        self.in_touch = False
+        self.settled = False
+        self.in_touch_since = self.epoch
+        self.reachable: dict[str, bool] = {}
+        # All three hold when the newest question that was answered had been sent.
+        self.last_ack: dict[str, float] = {}  # by the member itself, to a ping
+        self.last_sign: dict[str, float] = {}  # by the member itself, to anything
+        self.last_word: dict[str, float] = {}  # to a ping, maybe through another member
+        self._missed: dict[str, float] = {}  # when a probe begun in touch failed
+        self._synced: dict[str, float] = {}
+
+    def begin_epoch(self) -> None:
+        """Forget all evidence: this node just started, or stalled for too long."""
+        self.epoch = self._seconds()
+        self.in_touch = self.settled = False
+
+    def acked(self, member: str, sent: float) -> None:
+        """A ping that was sent at `sent` was answered by `member` itself."""
+        self.last_ack[member] = max(sent, self.last_ack.get(member, sent))
+        self.signed(member, sent)
+        self.vouched(member, sent)
+
+    def vouched(self, member: str, sent: float) -> None:
+        """A ping that was sent at `sent` was answered, if only through another member."""
+        self.last_word[member] = max(sent, self.last_word.get(member, sent))
+        self.reachable[member] = True
+        self._missed.pop(member, None)
+
+    def signed(self, member: str, sent: float) -> None:
+        """`member` itself sent an answer (an ack or a nack) to something sent at `sent`."""
+        self.last_sign[member] = max(sent, self.last_sign.get(member, sent))
+
+    def missed(self, member: str, began: float) -> None:
+        """A probe of `member` that began at `began` failed."""
+        self.reachable[member] = False
+        if self.in_touch and began >= self.in_touch_since:
+            self._missed.setdefault(member, self._seconds())
+
+    def synced(self, member: str) -> None:
+        """This node and `member` knew the same a moment ago."""
+        self._synced[member] = self._seconds()
+
+    def signs_since(self, since: float, other_than: str) -> int:
+        """How many members proved since then that they can hear and answer this node."""
+        return sum(
+            sent >= since for member, sent in self.last_sign.items() if member != other_than
+        )
+
+    def unreachable(self) -> list[str]:
+        """Members whose last probe failed, or that left."""
+        return [
+            id
+            for id in self._roster.others
+            if self.reachable.get(id) is False or self._roster.state(id) is State.LEFT
+        ]
+
+    def judge(self) -> bool:
+        """Look at the evidence again; returns whether `in_touch` or `settled` changed."""
+        before = self.in_touch, self.settled
+        in_touch = self._has_quorum() and len(self.unreachable()) <= (
+            len(self._roster) - self._roster.quorum
+        )
+        if in_touch and not self.in_touch:
+            self.in_touch_since = self._seconds()
+            self._missed.clear()
+        elif self.in_touch and not in_touch:
+            self.epoch = self._seconds()
+            self.settled = False
+        self.in_touch = in_touch
+        self.settled = in_touch and (self.settled or self._has_settled())
+        return (self.in_touch, self.settled) != before
+
+    def _has_quorum(self) -> bool:
+        if self.in_touch:
+            return True
+        fresh = sum(sent >= self.epoch for sent in self.last_ack.values())
+        return fresh >= self._roster.quorum - 1
+
+    def _has_settled(self) -> bool:
+        synced = sum(at >= self.epoch for at in self._synced.values())
+        return synced >= self._roster.quorum - 1 and all(
+            self._has_been_heard_out(id) for id in self._roster.others
+        )
+
+    def _has_been_heard_out(self, id: str) -> bool:
+        if self.last_word.get(id, -1.0) >= self.epoch or self._roster.state(id) is State.LEFT:
+            return True
+        missed = self._missed.get(id)
+        if missed is None:
+            return False
+        return self._roster.state(id) is State.DOWN or self._seconds() - missed >= self._grace

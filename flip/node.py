@@ -1,0 +1,117 @@
+"""A node: all its parts and how they are wired, on one page."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
+
+from flip.config import Config
+from flip.control.chronicle import Chronicle
+from flip.control.parts import Parts
+from flip.holdings.departure import leave
+from flip.holdings.hooks import Hook
+from flip.holdings.journal import Journal
+from flip.holdings.keeper import Keeper
+from flip.holdings.system import Runner
+from flip.log import Logger
+from flip.membership.service import Membership
+from flip.wire.seal import Seal
+
+_log = Logger()
+
+
+class Node(MultiService):
+    """One member of the cluster, from its sockets to its hooks.
+
+    :param reactor: time, UDP and TCP; `flip.tap` passes Twisted's, tests pass
+        one on virtual time.
+    :param keys: 32 bytes each; the first seals, all open.
+    :param wall: seconds of the wall clock, for the first incarnation only.
+    :param runner: runs the hooks.
+    :param hooks: per system of this server, its `alive` and `down` hooks.
+    :param failed: called when this node must not go on; it has let go of everything.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        reactor: Any,
+        rng: random.Random,
+        *,
+        keys: tuple[bytes, ...],
+        wall: Callable[[], float],
+        journal: Journal,
+        runner: Runner,
+        hooks: Mapping[str, Mapping[str, Hook]],
+        failed: Callable[[], None],
+    ) -> None:
+        super().__init__()
+        self.setName("flip")
+        self.config = config
+        self.reactor = reactor
+        self.journal = journal
+        self._rng = rng
+        self._keys = keys
+        self._wall = wall
+        self._runner = runner
+        self._hooks = hooks
+        self._failed = failed
+
+    def startService(self) -> None:
+        """Start, in the order in which the parts need one another.
+
+        :raises StateDirectoryInUse: another live node uses the state directory.
+        :raises CannotListen: the server's address cannot be bound.
+        """
+        config, journal = self.config, self.journal
+        journal.open()
+        birth = max(int(self._wall() * 1000), journal.incarnation + 1)
+        boot = self._rng.getrandbits(63)
+        seal = Seal(self._keys, config.id, boot, config.servers)
+        membership = Membership(
+            config,
+            self.reactor,
+            self._rng,
+            seal,
+            birth=birth,
+            boot=boot,
+            raised=journal.remember_incarnation,
+        )
+        membership.setServiceParent(self)
+        membership.on_doubled(self._doubled)
+        chronicle = Chronicle(config, membership, journal)
+        keeper = Keeper(config, self.reactor, membership, journal, self._runner, self._hooks)
+        self.parts = Parts(
+            config, self.reactor, self.reactor.seconds(), journal, membership, keeper, chronicle
+        )
+        membership.listen()
+        keeper.start()
+        super().startService()
+
+    def stopService(self) -> Deferred[None]:
+        """Leave the cluster in order, then end; see `flip.holdings.departure`."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await leave(self.reactor, self.parts.membership, self.parts.keeper)
+        self.parts.keeper.stop()
+        await super().stopService()
+        self.journal.close()
+
+    def _doubled(self, younger: bool) -> None:
+        alarm = self.parts.chronicle.alarm
+        if not younger:
+            alarm(
+                "double", f"another process runs as {self.config.id}; it is younger and has to go"
+            )
+            return
+        alarm(
+            "double",
+            f"an older process runs as {self.config.id}: this one lets go of everything and stops."
+            " Give every node an id and an address of its own.",
+        )
+        self.parts.keeper.release_all().addBoth(lambda _: self._failed())

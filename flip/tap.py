@@ -1,0 +1,136 @@
+"""``twistd flip``: options, and the service they make."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred
+from twisted.python import usage
+
+from flip import log
+from flip.config import Config, load
+from flip.control.commands import commands
+from flip.control.server import ControlService
+from flip.errors import FlipError
+from flip.holdings.hooks import Hook, find_hook
+from flip.holdings.journal import Journal
+from flip.holdings.runner import HookRunner
+from flip.node import Node
+from flip.wire.seal import stretch
+
+BAD_CONFIGURATION = 2  # the exit code
+
+_log = log.Logger()
+
+
+class Options(usage.Options):
+    """``twistd flip``'s command line."""
+
+    synopsis = "[-c FILE] [--id NODE]"
+    optParameters = (
+        ("config", "c", "flip.json", "The cluster's configuration file."),
+        ("id", None, None, "Which of its servers this node is (default: FLIP_ID, then the file)."),
+    )
+
+
+def makeService(options: Mapping[str, Any]) -> IService:
+    """Read the configuration and build the node.
+
+    A bad configuration prints its report and exits with `BAD_CONFIGURATION`:
+    here, before twistd becomes a daemon, somebody still reads what is printed.
+    """
+    from twisted.internet import reactor
+
+    use_monotonic_clock(reactor)
+    try:
+        config = load(options["config"], id=options["id"])
+        hooks = find_hooks(config, os.environ.get("PATH", os.defpath))
+    except FlipError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(BAD_CONFIGURATION) from None
+    log.set_level(config.log_level)
+    return Daemon(config, reactor, hooks)
+
+
+def use_monotonic_clock(reactor: Any) -> None:
+    """Make the reactor's time immune to steps of the wall clock, and count suspends.
+
+    Twisted follows the wall clock by default: an NTP step of -5 s would delay
+    every timer by 5 s. Nothing has been scheduled yet when twistd calls us.
+    """
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    reactor.seconds = lambda: time.clock_gettime(clock)
+
+
+def find_hooks(config: Config, path: str) -> dict[str, dict[str, Hook]]:
+    """The hooks of the systems that this server lists.
+
+    :raises HookNotFound: one cannot be found or executed; names the places looked in.
+    """
+    found = {}
+    for name in config.me.systems:
+        system = config.systems[name]
+        found[name] = {
+            event: find_hook(hook, base=config.path.parent, hook_dir=config.hook_dir, path=path)
+            for event, hook in (("alive", system.alive), ("down", system.down))
+        }
+    return found
+
+
+class Daemon(MultiService):
+    """The node and its control socket, with the process around them."""
+
+    def __init__(
+        self, config: Config, reactor: Any, hooks: Mapping[str, Mapping[str, Hook]]
+    ) -> None:
+        super().__init__()
+        self._reactor = reactor
+        self.node = Node(
+            config,
+            reactor,
+            random.SystemRandom(),
+            keys=tuple(stretch(key) for key in config.keys),
+            wall=time.time,
+            journal=Journal(config.state_dir, now=time.time),
+            runner=HookRunner(reactor, os.environ),
+            hooks=hooks,
+            failed=self._fail,
+        )
+        self.control = ControlService(reactor, config.control, commands(lambda: self.node.parts))
+
+    def startService(self) -> None:
+        """Start; what an operator can mend is one line, not a traceback."""
+        try:
+            self.node.setServiceParent(self)
+            self.control.setServiceParent(self)
+            super().startService()
+        except FlipError as error:
+            _log.critical("{error}", error=error)
+            print(f"flip: {error}", file=sys.stderr)
+            raise SystemExit(1) from None
+
+    def stopService(self) -> Deferred[None]:
+        """Leave in order; a second signal ends the process at once."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _end_now)
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        # The node leaves first, so that ``flip status`` can be asked meanwhile.
+        await self.node.stopService()
+        await self.control.stopService()
+
+    def _fail(self) -> None:
+        self._reactor._exitSignal = None
+        self._reactor.stop()
+
+
+def _end_now(number: int, frame: object) -> None:
+    os._exit(128 + number)
