@@ -65,8 +65,8 @@ class Page:
         """Whether a table needs no cutting."""
         return _total(_widths(rows)) <= self.width
 
-    def table(self, rows: Sequence[Row]) -> None:
-        """Print aligned columns, the first row as a header; the widest are cut to fit."""
+    def table(self, rows: Sequence[Row], *, header: bool = True) -> None:
+        """Print aligned columns, perhaps the first row as a header; the widest are cut to fit."""
         widths = [min(width, self.width) for width in _widths(rows)]
         while _total(widths) > self.width and max(widths) > NARROWEST:
             widths[widths.index(max(widths))] -= 1
@@ -74,7 +74,7 @@ class Page:
             cells: list[Cell] = []
             for cell, width in zip(map(_printable, row), widths, strict=True):
                 text = listed(cell.data, width) if cell.data else cell.text
-                style = cell.style if number else "bold"
+                style = "bold" if header and number == 0 else cell.style
                 cells += [Cell(_cut(text, width).ljust(width), style), Cell(GAP)]
             self.line(*cells)
 

@@ -28,7 +28,7 @@ class Case(NamedTuple):
     @property
     def label(self) -> str:
         names = ", ".join(sorted(self.down))
-        if len(names) > 30:
+        if len(names) > 20:
             return f"{len(self.down)} servers down"
         return f"{names} down" if names else "all active"
 
@@ -69,9 +69,12 @@ def run(args: argparse.Namespace) -> int:
     page = Page()
     active = Case(frozenset(), plan(config))
     cases = [active, *([before] if first else []), *([after] if later else [])]
-    for system in config.systems.values():
+    for number, system in enumerate(config.systems.values()):
+        if number:
+            page.line()
         _print_division(page, config, system, cases)
     if later:
+        page.line()
         _print_moves(page, config, before, after)
     for case in cases:
         _print_note(page, config, case)
@@ -104,7 +107,6 @@ def _print_division(page: Page, config: Config, system: System, cases: Sequence[
     wide += [[case.label, *(cells[id][n] for id in ids)] for n, case in enumerate(cases)]
     tall: list[Row] = [["", *(case.label for case in cases)], *([id, *cells[id]] for id in ids)]
     page.table(wide if page.fits(wide) else tall)
-    page.line()
 
 
 def _cell(config: Config, system: System, case: Case, id: str) -> Cell:
@@ -120,25 +122,27 @@ def _print_moves(page: Page, config: Config, before: Case, after: Case) -> None:
     from flip.allocation import moves
 
     page.line(Cell(f"From {before.label} to {after.label}:", "bold"))
-    moved: dict[str, dict[str, list[str]]] = {name: {} for name in config.systems}
-    for move in moves(before.plan, after.plan):
-        way = f"{move.source or '(nobody)'} -> {move.target or '(nobody)'}"
-        moved[move.system].setdefault(way, []).append(move.datum)
-    for system, ways in moved.items():
-        count = sum(map(len, ways.values()))
-        page.line(f"{system}: {count} moves of {len(config.systems[system].data)} data points")
-        for way, data in list(ways.items())[:MOST_LINES]:
-            page.line(f"  {way}  {listed(data, page.width - len(way) - 4)}")
-        if len(ways) > MOST_LINES:
-            page.line(f"  and {len(ways) - MOST_LINES} more such lines; --json shows all")
-    page.line()
+    found = moves(before.plan, after.plan)
+    for name, system in config.systems.items():
+        ways: dict[str, list[str]] = {}
+        for move in found:
+            if move.system == name:
+                way = f"{move.source or '(nobody)'} -> {move.target or '(nobody)'}"
+                ways.setdefault(way, []).append(move.datum)
+        count = len({datum for data in ways.values() for datum in data})
+        page.line(f"{name} moves {count or 'none'} of {len(system.data)} data points")
+        rows: list[Row] = [[f"  {way}", listing(data)] for way, data in ways.items()]
+        page.table(rows[:MOST_LINES], header=False)
+        if len(rows) > MOST_LINES:
+            page.line(f"  and {len(rows) - MOST_LINES} more such lines; --json shows all")
 
 
 def _print_note(page: Page, config: Config, case: Case) -> None:
     active, servers = len(config.servers) - len(case.down), len(config.servers)
     if active < config.quorum:
-        page.line(
-            Cell("Note: ", "bold yellow"),
-            f"{case.label}: {active} of {servers} servers active, but the quorum is "
+        page.line()
+        page.paragraph(
+            Cell("Note:", "bold yellow"),
+            f"{case.label}: {active} of {servers} servers are left, and the quorum is "
             f"{config.quorum}. Nobody could agree: nothing would move.",
         )

@@ -65,7 +65,7 @@ def _show_node(status: Status, page: Page) -> None:
     if not status["in_touch"]:
         touch = Cell(f"NOT IN TOUCH with a {quorum}: it takes nothing over", "bold red")
     elif not status["settled"]:
-        touch = Cell(f"in touch ({quorum}), but NOT SETTLED: it waits for the others", "yellow")
+        touch = Cell(f"in touch ({quorum}), NOT SETTLED: waits for the others", "yellow")
     page.line(Cell(status["id"], "bold"), f" is {status['status']}, ", touch)
     config = status["config"]
     version = f", config_version {config['version']}" if config["version"] else ""
@@ -92,6 +92,7 @@ def _alarms(status: Status) -> list[str]:
 def _show_members(status: Status, page: Page) -> None:
     rows: list[Row] = [["MEMBER", "STATE", "VOTES", "LAST ACK", "HOLDS"]]
     troubles: list[tuple[str, str]] = []
+    systems = {name for member in status["members"].values() for name in member["systems"]}
     for id, member in status["members"].items():
         me = id == status["id"]
         state, votes = member["state"], member["votes"]
@@ -104,7 +105,7 @@ def _show_members(status: Status, page: Page) -> None:
                 Cell(state, STYLES.get(member["state"], "")),
                 f"{len(votes)} of {status['quorum']}: {', '.join(votes)}" if votes else "-",
                 "-" if me else _ago(member["last_ack"]),
-                listing(_claims(member["systems"])),
+                listing(_claims(member["systems"], named=len(systems) > 1)),
             ]
         )
         if not me:
@@ -115,12 +116,13 @@ def _show_members(status: Status, page: Page) -> None:
     page.line()
 
 
-def _claims(systems: Mapping[str, Any]) -> list[str]:
+def _claims(systems: Mapping[str, Any], *, named: bool) -> list[str]:
     claims = []
     for name, system in systems.items():
         phases = dict.fromkeys(system["held"], "held") | system["claims"]
         for datum, phase in phases.items():
-            claims.append(f"{name} {datum}" + (f" ({phase})" if phase != "held" else ""))
+            claim = f"{name} {datum}" if named else datum
+            claims.append(claim if phase == "held" else f"{claim} ({phase})")
     return claims
 
 

@@ -35,26 +35,24 @@ class Chronicle:
         self._journal.note_event(kind, text)
 
     def _changed(self, change: Change) -> None:
-        if change.new_votes and change.state in (State.PROBABLY_DOWN, State.DOWN):
+        mine = change.member == self._config.id
+        if change.new_votes and not mine and change.state in (State.PROBABLY_DOWN, State.DOWN):
             self._report_votes(change)
         if change.state is change.state_before:
             self._report_life(change)
         elif change.state is State.LEFT:
             self._note("left", f"{change.member} left")
-        elif change.state is State.ALIVE and change.member != self._config.id:
-            incarnation = self._membership.roster[change.member].incarnation
+        elif change.state is State.ALIVE and not mine:
+            incarnation = change.record.incarnation if change.record else 0
             self._note("alive", f"{change.member} is alive (incarnation {incarnation})")
 
     def _report_votes(self, change: Change) -> None:
-        roster = self._membership.roster
-        votes = roster[change.member].votes
-        who = ", ".join(sorted(votes))
-        count = f"votes {len(votes)}/{roster.quorum}"
-        if change.state is State.DOWN:
-            if change.state_before is not State.DOWN:
-                self._note("down", f"{change.member} is down: {who} cannot reach it ({count}, quorum reached)")
-        else:
-            self._note("probably-down", f"{change.member} is probably down: {who} cannot reach it ({count})")
+        votes, quorum = len(change.votes), self._config.quorum
+        text = f"{', '.join(sorted(change.votes))} cannot reach it (votes {votes}/{quorum})"
+        if change.state is State.PROBABLY_DOWN:
+            self._note("probably-down", f"{change.member} is probably down: {text}")
+        elif change.state_before is not State.DOWN:
+            self._note("down", f"quorum reached, {change.member} is down: {text}")
 
     def _report_life(self, change: Change) -> None:
         before, after = change.record_before, change.record
@@ -63,7 +61,8 @@ class Chronicle:
         if before is None:
             self._note("seen", f"{change.member} is here (incarnation {after.incarnation})")
         elif after.boot != before.boot and after.status != Status.LEFT:
-            self._note("restarted", f"{change.member} was restarted (incarnation {after.incarnation})")
+            incarnation = after.incarnation
+            self._note("restarted", f"{change.member} was restarted (incarnation {incarnation})")
         elif after.status == Status.LEAVING != before.status:
             self._note("leaving", f"{change.member} is leaving")
 
@@ -76,10 +75,10 @@ class Chronicle:
             if self._in_touch:
                 self._note("in-touch", f"in touch with a quorum ({needed} of {all} needed)")
             else:
-                text = (
-                    f"NOT in touch with a quorum: reaches {reached} of {all}, itself included,"
-                    f" and needs {needed}; takes nothing over until it is"
-                )
+                reaches = f"it reaches {reached} of {all}, itself included, and needs {needed}"
+                if reached >= needed:
+                    reaches = "it waits for fresh answers"
+                text = f"NOT in touch with a quorum: {reaches}; takes nothing over until it is"
                 _log.warn("{text}", text=text)
                 self._journal.note_event("out-of-touch", text)
         if membership.settled != self._settled:

@@ -33,7 +33,8 @@ class Situation:
     :param ending: this node lets go of everything: it leaves, or has been isolated for
         too long in a system that releases then.
     :param contested: another present member claims it, in whatever phase, or may do so.
-    :param held_elsewhere: another present member claims it in earnest: not merely unsure.
+    :param blocked: one of those claims is more than an intention to take it.
+    :param served_elsewhere: another present member holds it or is taking it.
     :param outranked: a member whose configuration goes before this one claims it (R7).
     :param outranking: all that contest it run a configuration that comes after this one (R7).
     :param heir_ready: the topology names another member, and that one can take over now
@@ -47,7 +48,8 @@ class Situation:
     planning: bool
     ending: bool
     contested: bool
-    held_elsewhere: bool
+    blocked: bool
+    served_elsewhere: bool
     outranked: bool
     outranking: bool
     heir_ready: bool
@@ -82,7 +84,7 @@ def _taking(now: Situation) -> Step:
     if not (now.wanted and now.planning):
         return Step.WITHDRAW
     # Of two takers the one that the topology names goes on; a holder is waited for.
-    return Step.REST if now.held_elsewhere else Step.TAKE
+    return Step.REST if now.blocked else Step.TAKE
 
 
 def _held(now: Situation) -> Step:
@@ -99,7 +101,7 @@ def _releasing(now: Situation) -> Step:
 
 
 def _unsure(now: Situation) -> Step:
-    if now.held_elsewhere:
+    if now.served_elsewhere:
         return Step.RELEASE
     if not now.wanted:
         return Step.RELEASE if now.heir_ready else Step.REST

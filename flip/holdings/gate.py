@@ -16,7 +16,7 @@ class Gate:
     :param delay: seconds between settling and acting, so that what several nodes
         learn at a start becomes one plan.
     :param timeout: seconds out of touch after which a node counts as isolated.
-    :param patience: seconds that a node may take to settle before it says so.
+    :param patience: seconds that a node in touch may take to settle before it says so.
     :param changed: called whenever `open` or `isolated` changed.
     :param unsettled: called with True when patience ran out, with False on settling.
     """
@@ -59,7 +59,11 @@ class Gate:
                 self._after("opening", self._delay, lambda: self._set(open=True))
         else:
             self._cancel("opening")
-            self._after("patience", self._patience, lambda: self._unsettled(True))
+            if self._membership.in_touch:
+                self._after("patience", self._patience, lambda: self._unsettled(True))
+            else:
+                # Out of touch it cannot be helped: the others decide by their votes.
+                self._cancel("patience")
             self._say(Status.JOINING)
             self._set(open=False)
 

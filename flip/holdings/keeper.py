@@ -273,4 +273,4 @@ class Keeper:
 
 def _standing(record: Record | None) -> object:
     """What of a member's record changes what may be done about many data points."""
-    return (record.status, rank(record)) if record is not None else None
+    return (record.status, record.ineligible, rank(record)) if record is not None else None

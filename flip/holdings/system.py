@@ -30,7 +30,7 @@ from flip.wire.claims import Phase
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between two tries of a failed hook
 CLEANING_ATTEMPTS = 3  # of what was never claimed; a claim is never dropped by giving up
-EARNEST = (Phase.TAKING, Phase.HELD, Phase.RELEASING)
+SERVING = (Phase.TAKING, Phase.HELD)
 
 _log = Logger()
 
@@ -225,7 +225,8 @@ class SystemKeeper:
                 planning=self._outlook.planning(),
                 ending=self.ending,
                 contested=bool(claims),
-                held_elsewhere=any(p is None or p in EARNEST for p in claims.values()),
+                blocked=any(phase is not Phase.TAKING for phase in claims.values()),
+                served_elsewhere=any(phase in SERVING for phase in claims.values()),
                 outranked=any(rank is not None and rank > mine for rank in ranks.values()),
                 outranking=all(rank is not None and rank < mine for rank in ranks.values()),
                 heir_ready=owner is not None

@@ -102,6 +102,14 @@ class Detector:
         """Probe out of turn: at once, or as soon as the pace allows."""
         self._pace.add(members)
 
+    def sign_of_life(self, id: str) -> None:
+        """A member that was not known to be reachable has just sent something."""
+        running = self._probes.get(id)
+        if running is not None:
+            running.nudge()
+        else:
+            self.probe_soon((id,))
+
     def _step(self) -> None:
         chosen: set[str] = set()
         while len(chosen) < min(self._per_interval, len(self._roster.others)):

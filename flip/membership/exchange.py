@@ -42,6 +42,8 @@ class Exchange:
 
     :param timeout: seconds after which nobody waits for an answer any more.
     :param probe_soon: asks the detector to probe members out of turn.
+    :param sign_of_life: called with a member that pings this node and has not
+        answered it yet.
     :param acked: called with a member that has just answered this node directly.
     """
 
@@ -55,6 +57,7 @@ class Exchange:
         timeout: float,
         *,
         probe_soon: Callable[[Iterable[str]], None],
+        sign_of_life: Callable[[str], None],
         acked: Callable[[str], None],
     ) -> None:
         self._clock = clock
@@ -64,6 +67,7 @@ class Exchange:
         self._touch = touch
         self._timeout = timeout
         self._probe_soon = probe_soon
+        self._sign_of_life = sign_of_life
         self._acked = acked
         self._questions: dict[int, _Question] = {}
         self._errands: dict[int, _Errand] = {}
@@ -108,7 +112,7 @@ class Exchange:
             sender, ping.nonce, self._roster.me, self._roster[self._roster.me].incarnation
         )
         if not self._touch.reachable.get(sender):
-            self._probe_soon((sender,))
+            self._sign_of_life(sender)
 
     def _ack_received(self, sender: str, ack: Ack) -> None:
         errand = self._errands.get(ack.nonce)

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from flip.log import Logger
-from flip.membership.roster import Change, Claims, Roster, State
+from flip.membership.roster import Change, Claims, Roster
 from flip.wire.claims import claims_hash, encode_claims
 from flip.wire.messages import Record, Status, Update
 
@@ -34,7 +34,6 @@ class OwnRecord:
         whom it concerns most.
     :param raised: called with each new incarnation, before anybody hears of it,
         and with those whose votes made this node raise it.
-    :param found_down: called when a quorum of votes against this node is seen.
     :param doubled: called once with whether this node is the younger of two
         living processes with its id.
     """
@@ -47,7 +46,6 @@ class OwnRecord:
         *,
         published: Callable[[frozenset[str]], None],
         raised: Callable[[int, frozenset[str]], None],
-        found_down: Callable[[], None],
         doubled: Callable[[bool], None],
     ) -> None:
         self.record = record
@@ -57,7 +55,6 @@ class OwnRecord:
         self._body = b""
         self._published = published
         self._raised = raised
-        self._found_down = found_down
         self._doubled = doubled
         self._rises: Counter[int] = Counter()
         self._raised(record.incarnation, frozenset())
@@ -95,8 +92,6 @@ class OwnRecord:
         if change.member != self._roster.me or self.record.status == Status.LEFT:
             return
         me = self._roster[self._roster.me]
-        if change.state is State.DOWN and change.state_before is not State.DOWN:
-            self._found_down()
         foreign = me.record if me.record is not None and me.record.boot != self.record.boot else None
         if foreign is not None:
             self._meet(foreign)

@@ -60,6 +60,7 @@ class Probe:
         self._ask_others = ask_others
         self._doubt = doubt
         self._tries = 0
+        self._nudged = False
         self._verdict: Deferred[Verdict] = Deferred()
         self.began = clock.seconds()
         self._ends = self.began + duration
@@ -76,6 +77,12 @@ class Probe:
         )
         return self._verdict
 
+    def nudge(self) -> None:
+        """The target gave a sign of life: ask again now, at most once between two tries."""
+        if not self._nudged:
+            self._nudged = True
+            self._ping(self)
+
     def answered(self) -> None:
         """The target answered one of the pings."""
         self._end(Verdict.ANSWERED)
@@ -86,6 +93,7 @@ class Probe:
 
     def _try(self) -> None:
         self._tries += 1
+        self._nudged = False
         self._ping(self)
         if self._tries > DIRECT_ONLY:
             if self._tries == DIRECT_ONLY + 1:

@@ -75,6 +75,7 @@ class Change:
     record: Record | None
     claims_before: Claims | None
     claims: Claims | None
+    votes: frozenset[str]
     new_votes: frozenset[str]
     source: str
 
@@ -114,6 +115,7 @@ class Roster:
         self.lists = dict(lists)
         self.missing_lists: set[bytes] = set()
         self.digest = 0
+        self.buried = 0  # the highest incarnation at which this node was voted down
         self._members = {id: Member(id, update=Update(id)) for id in servers}
         self._others = tuple(id for id in self._members if id != me)
         self._observers: list[Callable[[Change], None]] = []
@@ -220,12 +222,21 @@ class Roster:
         voters = frozenset(
             voter for voter in update.voters if voter in self._members and voter != member.id
         )
+        if member.id == self.me:
+            self._read_own_obituary(member, update.accused, voters)
         if voters and update.accused > member.accused:
             member.accused, member.voters = update.accused, voters
         elif update.accused == member.accused:
             member.voters |= voters
         if member.record is not None and member.accused < member.record.incarnation:
             member.accused, member.voters = member.record.incarnation, frozenset()
+
+    def _read_own_obituary(self, me: Member, accused: int, voters: frozenset[str]) -> None:
+        # Votes that this node has refuted already, by the first of them that it
+        # heard of, still say that a quorum had given it up.
+        known = me.voters if accused == me.accused else frozenset()
+        if len(voters | known) >= self.quorum:
+            self.buried = max(self.buried, accused)
 
     def _read(self, body: bytes) -> Claims | None:
         try:
@@ -265,6 +276,7 @@ class Roster:
             record=member.record,
             claims_before=claims,
             claims=member.claims,
+            votes=member.votes,
             new_votes=member.votes - votes,
             source=source,
         )

@@ -69,6 +69,7 @@ class Membership(Service):
         self._doubled_observers: list[Callable[[bool], None]] = []
         self._concerned: set[str] = set()
         self._push_pending = False
+        self._buried = 0
         data = {name: system.data for name, system in config.systems.items()}
         addresses = {id: (server.ip, server.port) for id, server in config.servers.items()}
         self.health = Health()
@@ -90,6 +91,7 @@ class Membership(Service):
             self.touch,
             config.ping_timeout,
             probe_soon=lambda members: self._detector.probe_soon(members),
+            sign_of_life=lambda member: self._detector.sign_of_life(member),
             acked=self._acked,
         )
         self._detector = Detector(
@@ -125,7 +127,6 @@ class Membership(Service):
             data,
             published=self._published,
             raised=self._own_raised,
-            found_down=lambda: _call_each(self._found_down_observers),
             doubled=self._doubled,
         )
 
@@ -224,7 +225,13 @@ class Membership(Service):
         self.protocol.reconciled(peer)
         self._judge()
 
+    def _learn_of_burial(self) -> None:
+        if self.roster.buried > self._buried:
+            self._buried = self.roster.buried
+            _call_each(self._found_down_observers)
+
     def _judge(self) -> None:
+        self._learn_of_burial()
         if self.touch.judge():
             _call_each(self._touch_observers)
         self._sync_where_needed()

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, connectProtocol
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IAddress, IReactorTCP, IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
@@ -21,6 +21,18 @@ from flip.wire.seal import Seal
 CONNECTIONS = 32  # accepted at a time; each holds at most one frame of a stranger
 
 _log = Logger()
+
+
+class _OneShot(Factory):
+    """Makes one connection's protocol, and no line in the log."""
+
+    noisy = False
+
+    def __init__(self, protocol: SyncProtocol) -> None:
+        self._protocol = protocol
+
+    def buildProtocol(self, addr: IAddress | None) -> SyncProtocol:
+        return self._protocol
 
 
 class Sync(Factory):
@@ -113,7 +125,7 @@ class Sync(Factory):
         endpoint_type = TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint
         endpoint = endpoint_type(self._reactor, host, port, timeout=TIME_LIMIT)
         protocol = SyncProtocol(self._clock, self._seal)
-        await connectProtocol(endpoint, protocol)
+        await endpoint.connect(_OneShot(protocol))
         nonce = self._rng.getrandbits(63)
         wanted = tuple(sorted(self._roster.missing_lists))
         protocol.send(SyncRequest(self._incarnation, nonce, self._everything(), {}, wanted))

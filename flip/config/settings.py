@@ -1,0 +1,254 @@
+"""Every setting, declared once: its name, default, JSON schema and explanation.
+
+The schema that a file is checked against and docs/configuration.md are both made
+from these tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+TYPES = {
+    "shard": "shard",
+    "sharded": "shard",
+    "replicate": "replicate",
+    "replicated": "replicate",
+}
+LEVELS = ("debug", "info", "warning", "error", "fatal")
+
+REQUIRED = object()
+
+_NAME = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[^\\u0000-\\u001f]*$"}
+_HOOK = {"type": "string", "minLength": 1, "pattern": "^[^\\u0000]*$"}
+_PATH = {"type": "string", "minLength": 1, "pattern": "^[^\\u0000]*$"}
+_DATUM = {"type": "string", "pattern": "^[^\\u0000]*$"}
+_DATA = {"type": "array", "items": _DATUM, "uniqueItems": True}
+_SYSTEMS = {"type": "array", "items": _NAME, "uniqueItems": True}
+_KEY = {"type": "string", "minLength": 1}
+_ADDRESS = {"type": "string", "format": "ip"}
+
+
+def _milliseconds(least: int, most: int = 24 * 3600 * 1000) -> dict[str, Any]:
+    return {"type": "number", "minimum": least, "maximum": most}
+
+
+def _whole(least: int, most: int) -> dict[str, Any]:
+    return {"type": "integer", "minimum": least, "maximum": most}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One key of the file.
+
+    :ivar default: `REQUIRED`, None for one that is worked out, or the value.
+    :ivar shown: the default in words, where the value itself says little.
+    """
+
+    name: str
+    schema: dict[str, Any]
+    default: object
+    text: str
+    shown: str = ""
+
+
+TOP = (
+    Setting(
+        "id",
+        _NAME,
+        REQUIRED,
+        "Which of `servers` this node is. `--id` or the variable FLIP_ID come before it, so that"
+        " one file serves all nodes.",
+    ),
+    Setting(
+        "quorum",
+        _whole(1, 65535),
+        None,
+        "How many votes make a member down, and how many members, itself included, a node must"
+        " reach to take anything over.",
+        "len(servers) // 2 + 1",
+    ),
+    Setting(
+        "gossip_interval", _milliseconds(10), 1000, "Milliseconds between two rounds of probes."
+    ),
+    Setting(
+        "key",
+        {"anyOf": [_KEY, {"type": "array", "items": _KEY, "minItems": 1, "uniqueItems": True}]},
+        REQUIRED,
+        "The cluster's secret: 32 bytes in base64 (`flip keygen`) or a passphrase. A list rotates"
+        " keys: the first seals, all open.",
+    ),
+    Setting("ping_per_interval", _whole(1, 1000), 3, "Members probed per round."),
+    Setting(
+        "ping_timeout",
+        _milliseconds(10),
+        1500,
+        "Milliseconds that a member has to answer one of the six pings of a probe.",
+    ),
+    Setting(
+        "log_level", {"enum": list(LEVELS)}, "info", "One of debug, info, warning, error, fatal."
+    ),
+    Setting(
+        "config_version",
+        _whole(0, 2**53),
+        0,
+        "While nodes run different configurations, the highest version plans.",
+    ),
+    Setting(
+        "max_packet",
+        _whole(512, 8192),
+        1232,
+        "The largest datagram, in bytes. The default fits IPv6's minimum MTU and most VPNs.",
+    ),
+    Setting(
+        "bind",
+        _ADDRESS,
+        None,
+        "The address to bind instead of the server's `ip`: behind NAT, in containers.",
+        "the server's ip",
+    ),
+    Setting(
+        "hook_dir",
+        _PATH,
+        None,
+        "A directory to look for hooks in; `{id}` stands for the node's id.",
+        "none",
+    ),
+    Setting(
+        "state_dir",
+        _PATH,
+        None,
+        "Where the node keeps its journal; `{id}` stands for the node's id.",
+        "/var/lib/flip/{id} for root, else ~/.local/state/flip/{id}",
+    ),
+    Setting(
+        "control",
+        _PATH,
+        None,
+        "The UNIX socket that `flip status` asks; `{id}` stands for the node's id.",
+        "/run/flip/{id}.sock for root, else in XDG_RUNTIME_DIR or the state directory",
+    ),
+    Setting("servers", {}, REQUIRED, "The members, by id; see below."),
+    Setting("cluster", {}, REQUIRED, "What the cluster holds; see below."),
+)
+
+SERVER = (
+    Setting("ip", _ADDRESS, REQUIRED, "The server's address, IPv4 or IPv6."),
+    Setting("port", _whole(1, 65535), REQUIRED, "Its port, for UDP and for TCP."),
+    Setting(
+        "systems",
+        _SYSTEMS,
+        (),
+        "The systems that this server can hold data of; none makes it an arbiter, which only"
+        " votes. `system` is accepted too.",
+        "[]",
+    ),
+    Setting("system", _SYSTEMS, None, "Another spelling of `systems`.", "-"),
+    Setting(
+        "priority",
+        {"type": "number"},
+        None,
+        "Servers are ordered by it, lower first, ties by id.",
+        "last",
+    ),
+)
+
+SYSTEM = (
+    Setting("alive", _HOOK, REQUIRED, "The hook that makes a data point live on this node."),
+    Setting("down", _HOOK, REQUIRED, "The hook that takes it away from this node."),
+    Setting(
+        "type",
+        {"enum": list(TYPES)},
+        REQUIRED,
+        "shard (also sharded): each data point on one server, evenly divided; replicate (also"
+        " replicated): each on every server.",
+    ),
+    Setting(
+        "config",
+        {"type": "object"},
+        None,
+        "Any JSON object, handed to the hooks on top of `cluster.config`.",
+        "{}",
+    ),
+    Setting("data", _DATA, REQUIRED, "The data points: unique strings, in an order that counts."),
+    Setting(
+        "delay",
+        _milliseconds(0),
+        50,
+        "Milliseconds in which several starts and returns become one plan.",
+    ),
+    Setting(
+        "hook_timeout",
+        _milliseconds(10),
+        10000,
+        "Milliseconds after which a hook is terminated, and killed a second later.",
+    ),
+    Setting("hook_concurrency", _whole(1, 1000), 4, "How many hooks of the system run at once."),
+    Setting(
+        "remove_on_start",
+        {"type": "boolean"},
+        True,
+        "Whether a starting node runs `down` for data points that are not its own.",
+    ),
+    Setting(
+        "on_isolation",
+        {"enum": ["hold", "release"]},
+        "hold",
+        "What a node that reaches no quorum does with what it holds.",
+    ),
+    Setting(
+        "alive_attempts",
+        _whole(1, 1000),
+        3,
+        "Failures of `alive` in a row after which another server takes over.",
+    ),
+    Setting(
+        "retry_after",
+        _milliseconds(0),
+        60000,
+        "Milliseconds until a server that gave up is eligible again.",
+    ),
+)
+
+
+def default(settings: Iterable[Setting], name: str) -> Any:
+    """The default of a setting."""
+    return next(setting.default for setting in settings if setting.name == name)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema (2020-12) of a configuration file."""
+    top = _object(TOP)
+    top["properties"]["servers"] = {
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": _NAME,
+        "additionalProperties": _object(SERVER),
+    }
+    top["properties"]["cluster"] = {
+        "type": "object",
+        "required": ["system"],
+        "additionalProperties": False,
+        "properties": {
+            "config": {"type": "object"},
+            "system": {
+                "type": "object",
+                "propertyNames": _NAME,
+                "additionalProperties": _object(SYSTEM),
+            },
+        },
+    }
+    # The command line and the environment may name the node instead.
+    top["required"].remove("id")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **top}
+
+
+def _object(settings: Iterable[Setting]) -> dict[str, Any]:
+    settings = tuple(settings)
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [setting.name for setting in settings if setting.default is REQUIRED],
+        "properties": {setting.name: setting.schema for setting in settings},
+    }

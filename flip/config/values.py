@@ -1,0 +1,102 @@
+"""A configuration as the rest of flip sees it: typed, complete, frozen; times in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong or doubtful, and where: a place like ``servers.flip1.port``."""
+
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One server; without systems it is an arbiter."""
+
+    id: str
+    ip: str
+    port: int
+    systems: tuple[str, ...]
+    priority: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A set of data points, with its hooks.
+
+    :ivar type: "shard" or "replicate", never an alias.
+    :ivar config: ``cluster.config`` overlaid by the system's own, for the hooks.
+    """
+
+    name: str
+    alive: str
+    down: str
+    type: str
+    config: Mapping[str, Any]
+    data: tuple[str, ...]
+    delay: float
+    hook_timeout: float
+    hook_concurrency: int
+    remove_on_start: bool
+    on_isolation: str
+    alive_attempts: int
+    retry_after: float
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole configuration, for the node `id`.
+
+    :ivar servers: in the order that every division uses: by priority (lower
+        first, absent last), then id.
+    :ivar systems: in the order of their names.
+    :ivar path: the file; relative hooks are looked for beside it.
+    :ivar digest: 8 bytes that name what the division depends on: two nodes with
+        the same digest and the same view of the members divide alike.
+    """
+
+    id: str
+    quorum: int
+    gossip_interval: float
+    ping_timeout: float
+    ping_per_interval: int
+    keys: tuple[str, ...]
+    log_level: str
+    servers: Mapping[str, Server]
+    systems: Mapping[str, System]
+    config_version: int
+    max_packet: int
+    bind: str | None
+    hook_dir: Path | None
+    state_dir: Path
+    control: Path
+    path: Path
+    warnings: tuple[Problem, ...]
+    digest: bytes
+
+    @property
+    def me(self) -> Server:
+        """This node's own server."""
+        return self.servers[self.id]
+
+    def servers_of(self, system: str) -> tuple[str, ...]:
+        """The ids of the servers that list a system, in order."""
+        return self._servers_of.get(system, ())
+
+    @cached_property
+    def _servers_of(self) -> dict[str, tuple[str, ...]]:
+        return {
+            name: tuple(server.id for server in self.servers.values() if name in server.systems)
+            for name in self.systems
+        }
