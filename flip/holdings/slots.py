@@ -29,9 +29,15 @@ class Slots:
         self._limit = limit
         self._work = work
         self._running = 0
+        self._filling = False
         self._count = 0
         self._heap: list[tuple[Urgency, int, str]] = []
         self._queued: dict[str, Urgency] = {}
+
+    @property
+    def outstanding(self) -> int:
+        """How many keys run or wait."""
+        return self._running + len(self._queued)
 
     def add(self, key: str, urgency: Urgency) -> None:
         """Queue work; work that is queued already only becomes more urgent."""
@@ -43,15 +49,26 @@ class Slots:
 
     def fill(self) -> None:
         """Start what fits."""
-        while self._heap and self._running < self._limit:
-            urgency, _, key = heapq.heappop(self._heap)
-            if self._queued.get(key) != urgency:
-                continue  # queued again since, more urgently
-            del self._queued[key]
-            done = self._work(key)
-            if done is not None:
-                self._running += 1
-                done.addCallback(self._freed)
+        if self._filling:
+            return  # work that ended at once; the loop below goes on
+        self._filling = True
+        try:
+            while self._heap and self._running < self._limit:
+                urgency, _, key = heapq.heappop(self._heap)
+                if self._queued.get(key) != urgency:
+                    continue  # queued again since, more urgently
+                del self._queued[key]
+                done = self._work(key)
+                if done is not None:
+                    self._running += 1
+                    done.addCallback(self._freed)
+        finally:
+            self._filling = False
+
+    def clear(self) -> None:
+        """Start nothing of what waits; what runs goes on."""
+        self._heap.clear()
+        self._queued.clear()
 
     def _freed(self, _: None) -> None:
         self._running -= 1
