@@ -1,0 +1,125 @@
+"""Hooks: which executable a name in the configuration stands for."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from flip.errors import HookNotFound
+
+OWN = Path(__file__).resolve().parent.parent / "hooks"  # flip's own
+FIRST_LINE = 256  # bytes; Linux reads no more of a `#!` line
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """An executable that was found.
+
+    :ivar name: as the configuration spells it.
+    :ivar argv: what to run, as absolute paths; the datum and the config follow.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+
+
+def find_hook(hook: str, *, base: Path, hook_dir: Path | None, path: str) -> Hook:
+    """Find a hook: as a path, beside the configuration, in `hook_dir`, on PATH, or flip's own.
+
+    A name with a slash is never looked for on PATH. A file beside the
+    configuration or in `hook_dir` that cannot be run ends the search: whoever put
+    it there means that one, and must not get another one without a word.
+
+    :param base: the directory of the configuration file.
+    :param path: PATH; its relative entries are passed over, for what they stand
+        for depends on where the daemon was started.
+    :raises HookNotFound: it is nowhere, or cannot be run; names each place and why.
+    """
+    refused = []
+    for place, meant in _places(hook, base, hook_dir, path):
+        reason = _refusal(place)
+        if reason is None:
+            return Hook(hook, _argv(place))
+        refused.append(f"{place} {reason}")
+        if meant and place.is_file():
+            break
+    raise HookNotFound(f"{hook!r}: {'; '.join(refused) or 'the name is empty'}.")
+
+
+def _places(hook: str, base: Path, hook_dir: Path | None, path: str) -> Iterator[tuple[Path, bool]]:
+    """Where to look, in order, and whether a file there can only be meant for flip."""
+    if not hook or "\0" in hook:
+        return
+    if os.path.isabs(hook):
+        yield Path(hook), True
+        return
+    for directory in (base, hook_dir):
+        if directory is not None:
+            yield Path(os.path.abspath(directory / hook)), True
+    if "/" not in hook:
+        for entry in path.split(os.pathsep):
+            if os.path.isabs(entry):
+                yield Path(entry, hook), False
+        if not hook.startswith((".", "_")) and not hook.endswith(".py"):
+            yield OWN / hook, False
+
+
+def _refusal(place: Path) -> str | None:
+    """Why a file cannot be run as a hook, None when it can."""
+    try:
+        mode = place.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if place.is_symlink():
+            return f"is a link to {os.readlink(place)}, which does not exist"
+        return "does not exist"
+    except OSError as error:
+        return f"cannot be looked at ({error.strerror})"
+    if stat.S_ISDIR(mode):
+        return "is a directory"
+    if not stat.S_ISREG(mode):
+        return "is not a regular file"
+    if not mode & 0o111:
+        return f"is not executable (chmod +x {place})"
+    if not os.access(place, os.X_OK):
+        return (
+            f"may not be executed by user {os.getuid()} (mode {stat.S_IMODE(mode):o};"
+            " or its file system is mounted noexec)"
+        )
+    return _unrunnable(place)
+
+
+def _unrunnable(place: Path) -> str | None:
+    """What the kernel would stumble over: only at a failover, and in fewer words."""
+    try:
+        with place.open("rb") as file:
+            start = file.read(FIRST_LINE)
+    except PermissionError:
+        return None  # a binary that may be executed and not read
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if not start:
+        return "is empty"
+    if not start.startswith(b"#!"):
+        # What holds a NUL is some binary; whether it runs here, only the kernel knows.
+        return None if b"\0" in start else "is a script without a first line like #!/bin/sh"
+    line = start[2:].split(b"\n", 1)[0]
+    interpreter = os.fsdecode((line.strip(b" \t").split() or [b""])[0])
+    if line.endswith(b"\r"):
+        return "has lines that end in CR LF, as on Windows (cure: sed -i 's/\\r$//')"
+    if not os.path.isabs(interpreter):
+        return f"names the interpreter {interpreter!r}, which is not an absolute path"
+    if not os.access(interpreter, os.X_OK):
+        return f"needs the interpreter {interpreter}, which does not exist or is not executable"
+    return None
+
+
+def _argv(place: Path) -> tuple[str, ...]:
+    if place.parent == OWN and sys.executable:
+        # Python's flags save half of its start; and this interpreter is here for
+        # sure, whereas /usr/bin/env may know no python3 or no option -S.
+        return (sys.executable, "-IS", str(place))
+    return (str(place),)
