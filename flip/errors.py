@@ -5,6 +5,11 @@ The docstring of a class is the sentence its user reads before the details.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flip.config.values import Problem
+
 
 class FlipError(Exception):
     """flip cannot do this."""
@@ -13,6 +18,23 @@ class FlipError(Exception):
         details = super().__str__()
         sentence = (type(self).__doc__ or "").strip().splitlines()[0]
         return f"{sentence} {details}".rstrip()
+
+
+class ConfigError(FlipError):
+    """The configuration cannot be used.
+
+    :ivar problems: everything that is wrong with it.
+    """
+
+    def __init__(self, path: str, problems: tuple[Problem, ...]) -> None:
+        super().__init__(path)
+        self.path = path
+        self.problems = problems
+
+    def __str__(self) -> str:
+        count = len(self.problems)
+        head = f"{self.path}: {count} {'problem' if count == 1 else 'problems'}"
+        return "\n".join((head, *(f"  {problem}" for problem in self.problems)))
 
 
 class WireError(FlipError):

@@ -105,7 +105,8 @@ def _print_division(page: Page, config: Config, system: System, cases: Sequence[
     cells = {id: [_cell(config, system, case, id) for case in cases] for id in ids}
     wide: list[Row] = [["", *ids]]
     wide += [[case.label, *(cells[id][n] for id in ids)] for n, case in enumerate(cases)]
-    tall: list[Row] = [["", *(case.label for case in cases)], *([id, *cells[id]] for id in ids)]
+    tall: list[Row] = [["", *(case.label for case in cases)]]
+    tall += [[id, *cells[id]] for id in ids]
     page.table(wide if page.fits(wide) else tall)
 
 

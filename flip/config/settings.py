@@ -20,22 +20,51 @@ LEVELS = ("debug", "info", "warning", "error", "fatal")
 
 REQUIRED = object()
 
-_NAME = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[^\\u0000-\\u001f]*$"}
-_HOOK = {"type": "string", "minLength": 1, "pattern": "^[^\\u0000]*$"}
-_PATH = {"type": "string", "minLength": 1, "pattern": "^[^\\u0000]*$"}
-_DATUM = {"type": "string", "pattern": "^[^\\u0000]*$"}
-_DATA = {"type": "array", "items": _DATUM, "uniqueItems": True}
-_SYSTEMS = {"type": "array", "items": _NAME, "uniqueItems": True}
-_KEY = {"type": "string", "minLength": 1}
-_ADDRESS = {"type": "string", "format": "ip"}
+# The description of a schema completes the sentence "expected ...".
+_NUL = {"pattern": "\\u0000"}
+_NAME = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 64,
+    "not": {"pattern": "[\\u0000-\\u001f\\u007f]"},
+    "description": "a name of 1 to 64 characters",
+}
+_HOOK = {"type": "string", "minLength": 1, "not": _NUL, "description": "a program's name or path"}
+_PATH = {"type": "string", "minLength": 1, "not": _NUL, "description": "a path"}
+_DATUM = {"type": "string", "not": _NUL, "description": "a text without NUL"}
+_DATA = {
+    "type": "array",
+    "items": _DATUM,
+    "uniqueItems": True,
+    "description": "a list of unique texts",
+}
+_SYSTEMS = {
+    "type": "array",
+    "items": _NAME,
+    "uniqueItems": True,
+    "description": "a list of names of systems",
+}
+_KEY = {"type": "string", "minLength": 1, "description": "a text that is not empty"}
+_KEYS = {
+    "anyOf": [_KEY, {"type": "array", "items": _KEY, "minItems": 1, "uniqueItems": True}],
+    "description": "a text that is not empty, or a list of such texts, each once",
+}
+_OBJECT = {"type": "object", "description": "an object"}
+_ADDRESS = {"type": "string", "format": "ip", "description": "an IPv4 or IPv6 address"}
 
 
 def _milliseconds(least: int, most: int = 24 * 3600 * 1000) -> dict[str, Any]:
-    return {"type": "number", "minimum": least, "maximum": most}
+    description = f"milliseconds, a number from {least} to {most}"
+    return {"type": "number", "minimum": least, "maximum": most, "description": description}
 
 
 def _whole(least: int, most: int) -> dict[str, Any]:
-    return {"type": "integer", "minimum": least, "maximum": most}
+    description = f"a whole number from {least} to {most}"
+    return {"type": "integer", "minimum": least, "maximum": most, "description": description}
+
+
+def _one_of(*words: str) -> dict[str, Any]:
+    return {"enum": list(words), "description": f"one of {', '.join(words)}"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +103,7 @@ TOP = (
     ),
     Setting(
         "key",
-        {"anyOf": [_KEY, {"type": "array", "items": _KEY, "minItems": 1, "uniqueItems": True}]},
+        _KEYS,
         REQUIRED,
         "The cluster's secret: 32 bytes in base64 (`flip keygen`) or a passphrase. A list rotates"
         " keys: the first seals, all open.",
@@ -86,9 +115,7 @@ TOP = (
         1500,
         "Milliseconds that a member has to answer one of the six pings of a probe.",
     ),
-    Setting(
-        "log_level", {"enum": list(LEVELS)}, "info", "One of debug, info, warning, error, fatal."
-    ),
+    Setting("log_level", _one_of(*LEVELS), "info", "One of debug, info, warning, error, fatal."),
     Setting(
         "config_version",
         _whole(0, 2**53),
@@ -147,7 +174,7 @@ SERVER = (
     Setting("system", _SYSTEMS, None, "Another spelling of `systems`.", "-"),
     Setting(
         "priority",
-        {"type": "number"},
+        {"type": "number", "minimum": -(2**53), "maximum": 2**53, "description": "a number"},
         None,
         "Servers are ordered by it, lower first, ties by id.",
         "last",
@@ -159,14 +186,14 @@ SYSTEM = (
     Setting("down", _HOOK, REQUIRED, "The hook that takes it away from this node."),
     Setting(
         "type",
-        {"enum": list(TYPES)},
+        _one_of(*TYPES),
         REQUIRED,
         "shard (also sharded): each data point on one server, evenly divided; replicate (also"
         " replicated): each on every server.",
     ),
     Setting(
         "config",
-        {"type": "object"},
+        _OBJECT,
         None,
         "Any JSON object, handed to the hooks on top of `cluster.config`.",
         "{}",
@@ -187,13 +214,13 @@ SYSTEM = (
     Setting("hook_concurrency", _whole(1, 1000), 4, "How many hooks of the system run at once."),
     Setting(
         "remove_on_start",
-        {"type": "boolean"},
+        {"type": "boolean", "description": "true or false"},
         True,
         "Whether a starting node runs `down` for data points that are not its own.",
     ),
     Setting(
         "on_isolation",
-        {"enum": ["hold", "release"]},
+        _one_of("hold", "release"),
         "hold",
         "What a node that reaches no quorum does with what it holds.",
     ),
@@ -219,36 +246,40 @@ def default(settings: Iterable[Setting], name: str) -> Any:
 
 def schema() -> dict[str, Any]:
     """The JSON schema (2020-12) of a configuration file."""
-    top = _object(TOP)
+    top = _object("an object with the settings", TOP)
     top["properties"]["servers"] = {
         "type": "object",
         "minProperties": 1,
         "propertyNames": _NAME,
-        "additionalProperties": _object(SERVER),
+        "additionalProperties": _object("an object with ip and port", SERVER),
+        "description": "an object with at least one server, by id",
     }
     top["properties"]["cluster"] = {
         "type": "object",
         "required": ["system"],
         "additionalProperties": False,
         "properties": {
-            "config": {"type": "object"},
+            "config": _OBJECT,
             "system": {
                 "type": "object",
                 "propertyNames": _NAME,
-                "additionalProperties": _object(SYSTEM),
+                "additionalProperties": _object("an object with alive, down and data", SYSTEM),
+                "description": "an object with the systems, by name",
             },
         },
+        "description": "an object with the systems",
     }
     # The command line and the environment may name the node instead.
     top["required"].remove("id")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **top}
 
 
-def _object(settings: Iterable[Setting]) -> dict[str, Any]:
+def _object(description: str, settings: Iterable[Setting]) -> dict[str, Any]:
     settings = tuple(settings)
     return {
         "type": "object",
         "additionalProperties": False,
         "required": [setting.name for setting in settings if setting.default is REQUIRED],
         "properties": {setting.name: setting.schema for setting in settings},
+        "description": description,
     }

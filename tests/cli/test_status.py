@@ -155,9 +155,9 @@ class ShowTests(SynchronousTestCase):
     def test_claims(self) -> None:
         """A claim that is not yet, or no more, held says so."""
         self.status["members"]["flip1"]["systems"]["ip"].update(
-            held=["a", "b"], claims={"a": "held", "c": "taking", "d": "releasing"}
+            held=["a", "b"], claims={"a": "held", "c": "taking"}
         )
-        assert_that(self.line("flip1 (me)"), ends_with("  a, b, c (taking), d (releasing)"))
+        assert_that(self.line("flip1 (me)"), ends_with("  a, b, c (taking)"))
 
     def test_several_systems(self) -> None:
         """With more than one system, claims name theirs."""

@@ -1,0 +1,7 @@
+"""The configuration: a JSON file in, frozen typed values or a report of every problem out."""
+
+from flip.config.loading import load
+from flip.config.settings import schema
+from flip.config.values import Config, Problem, Server, System
+
+__all__ = ["Config", "Problem", "Server", "System", "load", "schema"]

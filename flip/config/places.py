@@ -1,0 +1,66 @@
+"""How places in the file and the values there are written in reports."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from flip.config.values import Problem
+
+Path = tuple[str | int, ...]
+
+LONGEST = 60  # characters of a value that are shown
+
+_PLAIN = re.compile(r"[\w-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that is wrong with the value at a path.
+
+    :ivar usable: whether the value can be used to look for more faults.
+    """
+
+    path: Path
+    message: str
+    usable: bool = False
+
+    @property
+    def problem(self) -> Problem:
+        return Problem(place(self.path), self.message)
+
+
+def place(path: Path) -> str:
+    """A path as people write it: ``servers.flip1.systems[0]``."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+            continue
+        name = step if _PLAIN.fullmatch(step) else shown(step)
+        text += f".{name}" if text else name
+    return text
+
+
+def shown(value: Any) -> str:
+    """A value as the file has it, shortened when it is long."""
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, str) and len(value) > LONGEST:
+        value = value[:LONGEST] + "..."
+    text = json.dumps(value, ensure_ascii=False)
+    text = "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
+    return text if len(text) <= 4 * LONGEST else text[: 4 * LONGEST] + "..."
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """``; did you mean "..."?``, or nothing when nothing is close."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return f"; did you mean {shown(by_lower[close[0]])}?" if close else ""
