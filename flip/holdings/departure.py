@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError
-from twisted.internet.error import TimeoutError as TimedOut
+from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
@@ -32,7 +31,7 @@ async def leave(clock: IReactorTime, membership: Membership, keeper: Keeper) -> 
     membership.amend(status=Status.LEAVING)
     try:
         await emptied.addTimeout(RELEASE_LIMIT, clock)
-    except (TimedOut, CancelledError):
+    except TimedOut:
         left = {system: sorted(data) for system, data in keeper.claims().items()}
         _log.error("stopping although these could not be released: {left}", left=left)
         return False
