@@ -95,3 +95,7 @@ class RequestRefused(FlipError):
 
 class SyncFailed(FlipError):
     """Two nodes could not exchange their states over TCP."""
+
+
+class DemoFailed(FlipError):
+    """The demo did not go as the story tells."""
