@@ -25,7 +25,7 @@ setup(
         "service-identity",
     ],
     extras_require={
-        "dev": ["PyHamcrest", "hypothesis", "mypy", "ruff", "types-jsonschema"],
+        "dev": ["PyHamcrest", "hypothesis", "mypy", "mypy-zope", "ruff", "types-jsonschema"],
     },
     entry_points={"console_scripts": ["flip = flip.cli:main"]},
     zip_safe=False,
