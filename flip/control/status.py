@@ -7,7 +7,8 @@ from typing import Any
 
 import flip
 from flip.control.parts import Parts
-from flip.holdings.system import Holding, SystemKeeper
+from flip.holdings.holding import Holding
+from flip.holdings.system import SystemKeeper
 from flip.membership.roster import Member
 from flip.wire.claims import Phase
 from flip.wire.messages import Record, Status
@@ -101,15 +102,13 @@ def _held(phases: Mapping[str, Phase]) -> list[str]:
 
 def _system(node: Parts, keeper: SystemKeeper) -> dict[str, Any]:
     name = keeper.system.name
-    claims = keeper.claims()
+    held = frozenset(_held(keeper.claims()))
     points = keeper.system.data
     return {
         "type": keeper.system.type,
         "wanted": [datum for datum in points if datum in keeper.wanted],
-        "held": [datum for datum in points if datum in set(_held(claims))],
-        "failed": {
-            datum: holding.error for datum, holding in keeper.holdings.items() if holding.error
-        },
+        "held": [datum for datum in points if datum in held],
+        "failed": keeper.failures(),
         "waiting": {
             datum: why for datum in points if (why := _why_waiting(node, keeper, datum)) is not None
         },
@@ -142,7 +141,7 @@ def _why_waiting(node: Parts, keeper: SystemKeeper, datum: str) -> str | None:
 
 
 def _alarms(node: Parts) -> list[str]:
-    alarms = [text for text in (*node.chronicle.alarms.values(), *node.keeper.alarms.values())]
+    alarms = [*node.chronicle.alarms.values(), *node.keeper.alarms.values()]
     alarms += [
         f"{system}: {datum} is left from an older configuration and cannot be released: {error}"
         for (system, datum), error in node.keeper.leftovers.errors.items()

@@ -27,6 +27,9 @@ class Situation:
 
     :param phase: this node's claim, None without one.
     :param started: `alive` was started under this claim.
+    :param failed: the last hook under this claim did not end well.
+    :param outdated: what is there was made with another hook configuration, so that
+        only the hook of that time can let go of it.
     :param wanted: the topology names this node.
     :param acting: in touch and settled (R1).
     :param planning: no present member runs a configuration that goes before this one (R7).
@@ -43,6 +46,8 @@ class Situation:
 
     phase: Phase | None
     started: bool
+    failed: bool
+    outdated: bool
     wanted: bool
     acting: bool
     planning: bool
@@ -63,11 +68,21 @@ def decide(now: Situation) -> Step:
     if now.ending:
         return Step.WITHDRAW if idle_claim else Step.RELEASE
     if not now.acting:
-        # An intention is no holding: what never started need not be kept.
-        return Step.WITHDRAW if idle_claim else Step.REST
+        return _cut_off(now, idle_claim)
+    if now.outdated:
+        return Step.RELEASE
     if now.outranked and now.phase in (Phase.TAKING, Phase.HELD):
         return Step.WITHDRAW if idle_claim else Step.RELEASE
     return _BY_PHASE[now.phase](now)
+
+
+def _cut_off(now: Situation, idle_claim: bool) -> Step:
+    if idle_claim:
+        # An intention is no holding: what never started need not be kept.
+        return Step.WITHDRAW
+    if now.failed and now.phase in _INTENDED:
+        return _INTENDED[now.phase]  # a hook that was begun is retried
+    return Step.REST
 
 
 def _without_claim(now: Situation) -> Step:
@@ -108,6 +123,8 @@ def _unsure(now: Situation) -> Step:
     # Kept means that `alive` is run again: after a reboot nothing is there.
     return Step.REST if now.contested else Step.TAKE
 
+
+_INTENDED = {Phase.TAKING: Step.TAKE, Phase.RELEASING: Step.RELEASE}
 
 _BY_PHASE = {
     Phase.TAKING: _taking,

@@ -47,6 +47,10 @@ class Fitness:
         """Why this node is ineligible for a system, None when it is not."""
         return "; ".join(cause for name, cause in self._causes if name == system) or None
 
+    def excluded(self, cause: str, system: str) -> bool:
+        """Whether this node is ineligible for a system for this cause."""
+        return (system, cause) in self._causes
+
     def exclude(self, cause: str, seconds: float | None, systems: Iterable[str] = ()) -> None:
         """Become ineligible for `systems` (all when empty), for a time or until `admit`."""
         for system in tuple(systems) or self._systems:

@@ -13,14 +13,15 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from flip.config import Config
+from flip.errors import RequestRefused
 from flip.holdings.division import Division
 from flip.holdings.fitness import FLAPPING_WINDOW, Fitness, penalty
 from flip.holdings.gate import Gate
 from flip.holdings.hooks import Hook
-from flip.holdings.journal import Journal
+from flip.holdings.journal import Held, Journal
 from flip.holdings.leftovers import Leftovers
 from flip.holdings.outlook import Outlook, rank
-from flip.holdings.system import Runner, SystemKeeper
+from flip.holdings.system import SERVING, Runner, SystemKeeper
 from flip.log import Logger
 from flip.membership.roster import Change
 from flip.membership.service import Membership
@@ -60,6 +61,7 @@ class Keeper:
         self._membership = membership
         self._journal = journal
         self._turn: IDelayedCall | None = None
+        self._stopped = False
         self._concerned: set[str] = set()
         self._emptied: list[Deferred[None]] = []
         systems = [config.systems[name] for name in hooks]
@@ -93,11 +95,11 @@ class Keeper:
     def start(self) -> None:
         """Claim what an earlier life may have left, and listen."""
         leftovers = []
-        recorded: dict[str, list[str]] = {name: [] for name in self.systems}
+        recorded: dict[str, list[Held]] = {name: [] for name in self.systems}
         for held in self._journal.held():
             keeper = self.systems.get(held.system)
             if keeper is not None and held.datum in keeper.points:
-                recorded[held.system].append(held.datum)
+                recorded[held.system].append(held)
             else:
                 leftovers.append(held)
         self.leftovers.remember(leftovers)
@@ -111,12 +113,16 @@ class Keeper:
         self.gate.update()
 
     def stop(self) -> None:
-        """Cancel all timers; hooks that run are left to end."""
+        """Cancel all timers and heed nothing more; hooks that run are left to end."""
+        self._stopped = True
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
-        for part in (self.gate, self.fitness, self.leftovers, *self.divisions.values()):
-            part.stop()
+        self.gate.stop()
+        self.fitness.stop()
+        self.leftovers.stop()
+        for division in self.divisions.values():
+            division.stop()
         for keeper in self.systems.values():
             keeper.stop()
 
@@ -132,7 +138,32 @@ class Keeper:
         for name, keeper in self.systems.items():
             if system in (None, name):
                 keeper.retry()
+        self.leftovers.retry()
         self.fitness.admit(FAILING, system)
+
+    def forsake(self, system: str, datum: str) -> None:
+        """Drop the claim of a data point whose `down` does not end well.
+
+        :raises RequestRefused: this node does not claim it, or serves it.
+        """
+        name = f"{system}: {datum}"
+        keeper = self.systems.get(system)
+        phase = keeper.claims().get(datum) if keeper is not None else None
+        if (system, datum) in self.leftovers:
+            self.leftovers.forsake((system, datum))
+        elif keeper is None or phase is None:
+            raise RequestRefused(f"{name} is not claimed by {self._config.id}.")
+        elif phase in SERVING:
+            raise RequestRefused(
+                f"{name} is {phase.name.lower()} by {self._config.id}, not being released."
+                " To move it away, stop this node or change the configuration."
+            )
+        else:
+            keeper.forsake(datum)
+        text = f"{name}: the claim was dropped by force, its down hook has not ended well"
+        _log.warn("{text}", text=text)
+        self._journal.note_event("forsaken", text)
+        self._ask_for_turn()
 
     def release_all(self) -> Deferred[None]:
         """Let go of everything, whatever the plan says; fires when nothing is claimed."""
@@ -144,6 +175,8 @@ class Keeper:
         return emptied
 
     def _member_changed(self, change: Change) -> None:
+        if self._stopped:
+            return
         for name, datum in self.outlook.learn(change):
             keeper = self.systems.get(name)
             if keeper is not None:
@@ -165,6 +198,8 @@ class Keeper:
                 keeper.announce((datum,))
 
     def _touch_changed(self) -> None:
+        if self._stopped:
+            return
         if not self._membership.in_touch:
             # It cannot know who else announces from now on; see `_found_down`.
             self._announce_all()
@@ -187,6 +222,8 @@ class Keeper:
             self.fitness.admit(CANNOT_SETTLE)
 
     def _found_down(self) -> None:
+        if self._stopped:
+            return
         self._journal.note_down()
         downs = self._journal.downs_since(FLAPPING_WINDOW)
         seconds = penalty(downs)
@@ -206,16 +243,23 @@ class Keeper:
             if keeper.single_owner:
                 keeper.announce(keeper.claims())
 
-    def _gave_up(self, system: str) -> None:
-        if self.outlook.alone(system):
-            return
+    def _gave_up(self, system: str) -> bool:
+        """Whether others take over what keeps failing here, if there are any (R3)."""
+        if not self.systems[system].single_owner or self.outlook.alone(system):
+            return False
+        if self.fitness.excluded(FAILING, system):
+            return True
         seconds = self._config.systems[system].retry_after
         text = f"{system}: alive kept failing here, so others take over for {seconds:.0f} s"
         _log.error("{text} ('flip retry' ends that sooner)", text=text)
         self._journal.note_event("gave-up", text)
         self.fitness.exclude(FAILING, seconds, (system,))
+        return True
 
     def _fitness_changed(self) -> None:
+        for name, keeper in self.systems.items():
+            if not self.fitness.excluded(FAILING, name):
+                keeper.given_up.clear()
         self._membership.amend(ineligible=self.fitness.ineligible)
         self._ask_for_turn()
 
@@ -230,7 +274,7 @@ class Keeper:
         self._ask_for_turn()
 
     def _ask_for_turn(self) -> None:
-        if self._turn is None:
+        if self._turn is None and not self._stopped:
             self._turn = self._clock.callLater(0, self._take_turn)
 
     def _take_turn(self) -> None:

@@ -23,11 +23,18 @@ class Slots:
     :param limit: how many run at once.
     :param work: starts the work for a key, or returns None when there is nothing
         to do for it any more; the Deferred must not fail.
+    :param idle: called when nothing runs or waits any more.
     """
 
-    def __init__(self, limit: int, work: Callable[[str], Deferred[None] | None]) -> None:
+    def __init__(
+        self,
+        limit: int,
+        work: Callable[[str], Deferred[None] | None],
+        idle: Callable[[], None] = lambda: None,
+    ) -> None:
         self._limit = limit
         self._work = work
+        self._idle = idle
         self._running = 0
         self._filling = False
         self._count = 0
@@ -64,6 +71,8 @@ class Slots:
                     done.addCallback(self._freed)
         finally:
             self._filling = False
+        if not self.outstanding:
+            self._idle()
 
     def clear(self) -> None:
         """Start nothing of what waits; what runs goes on."""

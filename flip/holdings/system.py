@@ -9,26 +9,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from flip.allocation.topology import TOPOLOGIES
 from flip.config import System
 from flip.errors import HookFailed
 from flip.holdings.decision import Situation, Step, decide
+from flip.holdings.holding import Holding, pause
 from flip.holdings.hooks import Hook
 from flip.holdings.journal import Held, Journal
 from flip.holdings.outlook import Outlook
 from flip.holdings.runner import HookCall, HookResult
 from flip.holdings.slots import Slots, Urgency
+from flip.holdings.tally import Tally
 from flip.log import Logger
 from flip.wire.claims import Phase
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between two tries of a failed hook
 CLEANING_ATTEMPTS = 3  # of what was never claimed; a claim is never dropped by giving up
 SERVING = (Phase.TAKING, Phase.HELD)
 
@@ -41,34 +41,15 @@ class Runner(Protocol):
     def run(self, call: HookCall) -> Deferred[HookResult]: ...
 
 
-@dataclass(slots=True)
-class Holding:
-    """What this node knows and does about one data point.
-
-    :ivar again: `alive` has to be run once more although the point is held (R6).
-    :ivar recorded: the journal named it: this node did hold it.
-    :ivar cleaning: nobody claims it here, but `down` has to be run once (R4).
-    :ivar running: the event whose hook runs now.
-    """
-
-    phase: Phase | None = None
-    started: bool = False
-    again: bool = False
-    recorded: bool = False
-    cleaning: bool = False
-    running: str | None = None
-    failures: int = 0
-    error: str | None = None
-    retry: IDelayedCall | None = None
-
-
 class SystemKeeper:
     """Keeps the data points of one system.
 
     :param acting: whether this node may take and let go (R1).
     :param due: called when there is something to `consider`.
     :param dropped: called with each data point whose claim was dropped.
-    :param gave_up: called with the system's name when `alive` failed too often.
+    :param gave_up: called with the system's name when `alive` failed too often;
+        returns whether others take over (R3).
+    :ivar given_up: what this node failed to bring up and let go of, and why.
     """
 
     def __init__(
@@ -84,13 +65,14 @@ class SystemKeeper:
         acting: Callable[[], bool],
         due: Callable[[], None],
         dropped: Callable[[str, str], None],
-        gave_up: Callable[[str], None],
+        gave_up: Callable[[str], bool],
     ) -> None:
         self.system = system
         self.holdings: dict[str, Holding] = {}
         self.owners: dict[str, str] = {}
         self.wanted: frozenset[str] = frozenset()
         self.ending = False
+        self.given_up: dict[str, str] = {}
         self._me = me
         self._hooks = hooks
         self._clock = clock
@@ -105,7 +87,9 @@ class SystemKeeper:
         self._topology = TOPOLOGIES[system.type]
         self._config = json.dumps(dict(system.config), sort_keys=True)
         self._pending: set[str] = set()
-        self._slots = Slots(system.hook_concurrency, self._work)
+        self._stopped = False
+        self._tally = Tally(system.name, clock)
+        self._slots = Slots(system.hook_concurrency, self._work, self._tally.idle)
 
     @property
     def points(self) -> frozenset[str]:
@@ -125,14 +109,26 @@ class SystemKeeper:
             if holding.phase is not None
         }
 
-    def remember(self, recorded: Iterable[str], *, complete: bool) -> None:
+    def failures(self) -> dict[str, str]:
+        """What failed last, by data point: hooks that are retried, and what was given up."""
+        failing = {
+            datum: holding.error
+            for datum, holding in self.holdings.items()
+            if holding.error is not None
+        }
+        return self.given_up | failing
+
+    def remember(self, recorded: Iterable[Held], *, complete: bool) -> None:
         """Claim as unsure what may be left of an earlier life (R4).
 
         :param recorded: what the journal names.
         :param complete: whether the journal is sure to name everything.
         """
-        for datum in recorded:
-            self.holdings[datum] = Holding(Phase.UNSURE, recorded=True)
+        for held in recorded:
+            # Another hook that replaced the old one is trusted to know its work;
+            # another interface in its configuration is another place to look at.
+            outdated = held if held.config != self._config else None
+            self.holdings[held.datum] = Holding(Phase.UNSURE, recorded=True, outdated=outdated)
         for datum in self.system.data:
             if datum in self.holdings:
                 continue
@@ -140,8 +136,9 @@ class SystemKeeper:
                 self.holdings[datum] = Holding(Phase.UNSURE)
             elif self.system.remove_on_start:
                 self.holdings[datum] = Holding(cleaning=True)
-        for datum in self.claims():
-            self._record(datum, Phase.UNSURE)
+        for datum, holding in self.holdings.items():
+            if holding.phase is not None:
+                self._record(datum, holding)
 
     def plan(self, owners: Mapping[str, str], wanted: frozenset[str]) -> None:
         """Take a new division: who should hold what, and what this node should."""
@@ -170,17 +167,36 @@ class SystemKeeper:
                 self.mark((datum,))
 
     def stop(self) -> None:
-        """Cancel all timers."""
+        """Cancel all timers; hooks that run are left to end, and no other starts."""
+        self._stopped = True
+        self._slots.clear()
         for holding in self.holdings.values():
-            self._stop_waiting(holding)
+            holding.stop_waiting()
 
     def retry(self) -> None:
         """Forget all failures and try again at once."""
+        self.given_up.clear()
         for datum, holding in self.holdings.items():
             if holding.failures:
                 holding.failures = 0
-                self._stop_waiting(holding)
+                holding.stop_waiting()
                 self.mark((datum,))
+
+    def forsake(self, datum: str) -> None:
+        """Drop the claim of what is being released although `down` has not ended well.
+
+        For an operator who knows that nothing is left of it: while `down` never
+        ends well, nobody else may take the data point.
+        """
+        holding = self.holdings[datum]
+        holding.stop_waiting()
+        if holding.running is None:
+            self._drop(datum, holding)
+            return
+        # Hooks of one data point never overlap: it stays here until this one ends.
+        holding.phase, holding.outdated = None, None
+        self._journal.forget(self.system.name, datum)
+        self._dropped(self.system.name, datum)
 
     def consider(self) -> None:
         """Decide about every data point that is due; hooks start with `run_hooks`."""
@@ -220,6 +236,8 @@ class SystemKeeper:
             Situation(
                 phase=holding.phase,
                 started=holding.started,
+                failed=holding.error is not None,
+                outdated=holding.outdated is not None,
                 wanted=datum in self.wanted,
                 acting=self._acting(),
                 planning=self._outlook.planning(),
@@ -236,7 +254,9 @@ class SystemKeeper:
         )
 
     def _announcing(self, holding: Holding) -> bool:
-        return holding.phase is Phase.HELD and holding.again and self._acting()
+        # Retrying what failed is no change (R1).
+        may = self._acting() or holding.error is not None
+        return holding.phase is Phase.HELD and holding.again and may
 
     def _cleanable(self, datum: str, holding: Holding) -> bool:
         return holding.cleaning and datum not in self.wanted and self._acting()
@@ -246,10 +266,10 @@ class SystemKeeper:
         # What was claimed before may be there already: only a new claim can be
         # withdrawn without running `down`.
         holding.started = holding.phase is not None
-        holding.phase, holding.failures = phase, 0
+        holding.phase, holding.failures, holding.error = phase, 0, None
         holding.recorded, holding.cleaning = True, False
-        self._stop_waiting(holding)
-        self._record(datum, phase)
+        holding.stop_waiting()
+        self._record(datum, holding)
 
     def _release(self, datum: str, holding: Holding) -> None:
         was = holding.phase
@@ -264,15 +284,18 @@ class SystemKeeper:
             self._slots.add(datum, Urgency.DOWN if holding.recorded else Urgency.CLEANING)
 
     def _drop(self, datum: str, holding: Holding) -> None:
-        self._stop_waiting(holding)
+        holding.stop_waiting()
         del self.holdings[datum]
         self._journal.forget(self.system.name, datum)
         self._dropped(self.system.name, datum)
         self.mark((datum,))
 
-    def _record(self, datum: str, phase: Phase) -> None:
-        down = self._hooks["down"].argv
-        self._journal.hold(Held(self.system.name, datum, phase, down, self._config))
+    def _record(self, datum: str, holding: Holding) -> None:
+        assert holding.phase is not None
+        old = holding.outdated
+        down = old.down if old is not None else self._hooks["down"].argv
+        config = old.config if old is not None else self._config
+        self._journal.hold(Held(self.system.name, datum, holding.phase, down, config))
 
     def _work(self, datum: str) -> Deferred[None] | None:
         """Start the hook that the present situation asks for, whatever it was queued for."""
@@ -294,18 +317,14 @@ class SystemKeeper:
 
     def _run(self, event: str, datum: str, holding: Holding) -> Deferred[None]:
         holding.running = event
+        hook, config, old = self._hooks[event], self._config, holding.outdated
+        if event == "down" and old is not None and old.down:
+            hook, config = Hook(old.down[0], old.down), old.config
         system = self.system
         call = HookCall(
-            hook=self._hooks[event],
-            event=event,
-            system=system.name,
-            datum=datum,
-            config=self._config,
-            node=self._me,
-            timeout=system.hook_timeout,
+            hook, event, system.name, datum, config, node=self._me, timeout=system.hook_timeout
         )
-        done = self._runner.run(call)
-        done.addCallbacks(
+        done = self._runner.run(call).addCallbacks(
             lambda result: self._succeeded(event, datum, holding, result),
             lambda failure: self._failed(event, datum, holding, failure),
         )
@@ -314,51 +333,41 @@ class SystemKeeper:
         )
 
     def _succeeded(self, event: str, datum: str, holding: Holding, result: HookResult) -> None:
-        _log.info(
-            "{system}: {event} {datum} done in {milliseconds:.0f} ms",
-            system=self.system.name,
-            event=event,
-            datum=datum,
-            milliseconds=result.duration * 1000,
-        )
+        self._tally.done(event, datum, result.duration, self._slots.outstanding)
         holding.running = holding.error = None
         holding.failures = 0
         if event == "down":
             self._drop(datum, holding)
         elif holding.phase is Phase.TAKING:
             holding.phase = Phase.HELD
-            self._record(datum, Phase.HELD)
+            self._record(datum, holding)
+            self.given_up.pop(datum, None)
         self.mark((datum,))
 
     def _failed(self, event: str, datum: str, holding: Holding, failure: Failure) -> None:
-        failure.trap(HookFailed)
+        if not isinstance(
+            failure.value, HookFailed
+        ):  # a bug; but the data point must not stay stuck
+            _log.failure("a hook could not be run", failure)
+        reason = failure.getErrorMessage()
         holding.running = None
         holding.failures += 1
-        holding.error = f"{event}: {failure.getErrorMessage()}"
-        again = event == "alive" and holding.phase is Phase.HELD
-        holding.again = holding.again or again
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (holding.failures - 1))
-        _log.error(
-            "{system}: {event} {datum} failed ({failures} times in a row): {reason}",
-            system=self.system.name,
-            event=event,
-            datum=datum,
-            failures=holding.failures,
-            reason=failure.getErrorMessage(),
-        )
-        if event == "alive" and holding.failures >= self.system.alive_attempts:
-            self._gave_up(self.system.name)
-        if holding.phase is None and holding.failures >= CLEANING_ATTEMPTS:
+        holding.error = f"{event}: {reason}"
+        holding.again = holding.again or (event == "alive" and holding.phase is Phase.HELD)
+        self._tally.failed(event, datum, holding.failures, reason, self._slots.outstanding)
+        if self._stopped:
+            return
+        if holding.phase is None and (
+            not holding.cleaning or holding.failures >= CLEANING_ATTEMPTS
+        ):
             self._drop(datum, holding)
             return
-        holding.retry = self._clock.callLater(pause, self._resume, datum, holding)
+        tried_enough = event == "alive" and holding.failures >= self.system.alive_attempts
+        if tried_enough and self._gave_up(self.system.name):
+            self.given_up[datum] = holding.error
+        holding.retry = self._clock.callLater(pause(holding.failures), self._resume, datum, holding)
         self.mark((datum,))
 
     def _resume(self, datum: str, holding: Holding) -> None:
         holding.retry = None
         self.mark((datum,))
-
-    def _stop_waiting(self, holding: Holding) -> None:
-        if holding.retry is not None:
-            holding.retry.cancel()
-            holding.retry = None

@@ -1,0 +1,52 @@
+"""What a node knows and does about one data point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twisted.internet.interfaces import IDelayedCall
+
+from flip.holdings.store import Held
+from flip.wire.claims import Phase
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between two tries of a failed hook
+
+
+def pause(failures: int) -> float:
+    """Seconds to wait after the n-th failure in a row: 0.5, 1, 2 ... 30."""
+    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (min(failures, 16) - 1))
+
+
+@dataclass(slots=True)
+class Holding:
+    """One data point on this node.
+
+    :ivar phase: of the claim, None without one.
+    :ivar started: a hook was started under this claim, or something may be there
+        from before it.
+    :ivar again: `alive` has to be run once more although the point is held (R6).
+    :ivar recorded: the journal named it: this node did hold it.
+    :ivar outdated: what the journal says of it, when it was made with another hook
+        configuration than the present one.
+    :ivar cleaning: nobody claims it here, but `down` has to be run once (R4).
+    :ivar running: the event whose hook runs now.
+    :ivar failures: of `alive` or `down` in a row.
+    :ivar error: how the last hook under this claim failed, None if it did not.
+    """
+
+    phase: Phase | None = None
+    started: bool = False
+    again: bool = False
+    recorded: bool = False
+    outdated: Held | None = None
+    cleaning: bool = False
+    running: str | None = None
+    failures: int = 0
+    error: str | None = None
+    retry: IDelayedCall | None = None
+
+    def stop_waiting(self) -> None:
+        """Cancel the timer of the next try, if there is one."""
+        if self.retry is not None:
+            self.retry.cancel()
+            self.retry = None
