@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from flip.errors import FlipError
 
-COMMANDS = ("plan", "status")  # modules of this package, in the order of the help
+COMMANDS = ("plan", "status", "demo")  # modules of this package, in the order of the help
 
 
 def main(argv: Sequence[str] | None = None) -> int:

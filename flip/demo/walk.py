@@ -1,0 +1,310 @@
+"""The way through the story: what is done to the cluster, and what must come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from flip.demo import story
+from flip.demo.cluster import Cluster
+from flip.demo.records import HookRun, handoffs, overlaps
+from flip.demo.story import IDS, Observation, Row, words
+from flip.errors import DemoFailed
+
+ROW_LIMIT = 20.0  # seconds for the nodes to reach a row
+CALM = 3.0  # seconds, after all have settled, in which nothing may move either
+POLL = 0.1  # seconds between two looks
+
+NANOSECOND = 1e-9
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Something that a node did or found out; `after` in seconds since the step began."""
+
+    after: float
+    node: str
+    text: str
+
+
+class Audience(Protocol):
+    """To whom the story is told."""
+
+    def step(self, title: str, text: str) -> None:
+        """A step begins: what is done, and what should come of it."""
+
+    def waiting(self, text: str, seconds: float) -> None:
+        """Nothing to tell yet; called often while `seconds` go by."""
+
+    def moments(self, moments: list[Moment]) -> None:
+        """How it came about."""
+
+    def row(self, row: Row, seen: Observation) -> None:
+        """The nodes are as they should be."""
+
+    def remark(self, text: str) -> None:
+        """What else there is to see."""
+
+
+@dataclass
+class Result:
+    """What came out, for scripts; times in seconds."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    handoffs: list[dict[str, Any]] = field(default_factory=list)
+    stops: dict[str, float] = field(default_factory=dict)
+    datagrams_dropped: int = 0
+
+
+class Walk:
+    """Walks the cluster through all rows, in order."""
+
+    def __init__(self, clock: IReactorTime, cluster: Cluster, audience: Audience) -> None:
+        self.result = Result()
+        self._clock = clock
+        self._cluster = cluster
+        self._audience = audience
+
+    async def all(self) -> None:
+        """The whole story.
+
+        :raises DemoFailed: something is not as the story tells.
+        """
+        await self.start()
+        await self.kill()
+        await self.restart()
+        await self.cut()
+        await self.stop()
+        self._check_hooks()
+
+    async def start(self) -> None:
+        """Row 1."""
+        self._audience.step(
+            "All three start",
+            "A node takes nothing over before it is in touch with a quorum and knows what the"
+            " others hold. Then flip1 comes first, by its priority, and flip second.",
+        )
+        await self._cluster.start(IDS)
+        began = min(self._cluster.began(id) for id in IDS)
+        await self._reach(story.ALL_ACTIVE, began)
+
+    async def kill(self) -> None:
+        """Row 2."""
+        self._audience.step(
+            "kill -9 flip1",
+            f"It can tell nobody. flip and flip2 must find out by themselves: no answer for"
+            f" {story.PING_TIMEOUT:g} s is a vote, two votes are the quorum, and then flip is the"
+            f" only one left that can hold the data.",
+        )
+        self._cluster.kill("flip1")
+        killed = self._cluster.deaths["flip1"][-1]
+        seen = await self._reach(story.FLIP1_KILLED, killed, events=True)
+        left = words(seen.files["flip1"])
+        self._audience.remark(
+            f"A killed process runs no hooks: what flip1 held ({left}) is still there, until"
+            " flip1 comes back and cleans up."
+        )
+
+    async def restart(self) -> None:
+        """Row 3."""
+        self._audience.step(
+            "flip1 starts again",
+            "It first runs down for what its journal says it held. Then flip lets go of it"
+            " (down), and only after that flip1 takes it over (alive): never two at once.",
+        )
+        await self._cluster.start(["flip1"])
+        began = self._cluster.began("flip1")
+        await self._reach(story.FLIP1_BACK, began)
+        self._tell_handoffs(began)
+
+    async def cut(self) -> None:
+        """Row 4, and what follows when the links are back."""
+        self._audience.step(
+            "All links are cut",
+            f"For {story.CUT:g} s every packet between the nodes is dropped. That is longer than"
+            f" any timeout ({story.LONGEST_TIMEOUT:g} s, if a node waits as long as it ever does),"
+            f" so whatever a timer could move would move now. But each node reaches only itself,"
+            f" 1 of 3, and the quorum is 2: nobody can agree on anything.",
+        )
+        before = len(self._cluster.workplace.runs())
+        dropped = self._dropped()
+        self._cluster.cut()
+        seen = await self._hold(story.ALL_CUT_OFF, story.CUT, "cut off")
+        self._expect(story.ALL_CUT_OFF, seen)
+        runs = self._cluster.workplace.runs()
+        if len(runs) != before:
+            raise DemoFailed(f"A hook ran while nobody could talk: {_told(runs[before:])}.")
+        self._show(story.ALL_CUT_OFF, seen, None)
+        self.result.datagrams_dropped = self._dropped() - dropped
+        self._audience.remark(
+            f"Nothing moved, no hook ran; {self.result.datagrams_dropped} datagrams were dropped."
+        )
+        await self._heal(before)
+
+    async def _heal(self, before: int) -> None:
+        self._audience.step(
+            "The links are back",
+            "Everybody has doubts about everybody. Nobody acts on them before it has heard all"
+            " the others out, so nothing must move now either.",
+        )
+        healed = self._clock.seconds()
+        self._cluster.heal()
+        await self._meet()
+        seconds = self._clock.seconds() - healed
+        seen = await self._hold(story.FLIP1_BACK, CALM, "watching")
+        self._expect(story.FLIP1_BACK, seen)
+        again = self._cluster.workplace.runs()[before:]
+        moved = [
+            run
+            for run in again
+            if run.event != "alive" or run.datum not in (story.FLIP1_BACK.holds[run.node] or ())
+        ]
+        if moved:
+            raise DemoFailed(f"Something moved after the links came back: {_told(moved)}.")
+        self._show(story.FLIP1_BACK, seen, seconds, name="after the cut")
+        self._audience.remark(
+            f"All were in touch again after {seconds:.1f} s, and nothing moved."
+            + (
+                f" The holders ran alive again ({_told(again)}), which announces an address to"
+                " the neighbours: somebody else could have used it meanwhile."
+                if again
+                else ""
+            )
+        )
+
+    async def stop(self) -> None:
+        """The end: every node leaves in order and lets go of everything."""
+        self._audience.step(
+            "SIGTERM, one after the other",
+            "A node that stops lets go of everything and says so: nobody has to wait for a"
+            " timeout, and what it held moves at once if somebody can take it.",
+        )
+        for id in ("flip1", "flip", "flip2"):
+            began = self._cluster.workplace.runs()[-1].ended
+            took = await self._cluster.stop(id)
+            self.result.stops[id] = round(took, 3)
+            self._audience.remark(f"{id} left within {took:.1f} s.")
+            left = self._cluster.workplace.files(id)
+            if left:
+                raise DemoFailed(f"{id} stopped, but did not let go of {words(left)}.")
+            self._tell_handoffs(began)
+            if id == "flip1":
+                files = self._cluster.workplace.files("flip")
+                if files != frozenset(story.DATA):
+                    raise DemoFailed(f"flip1 left, but flip holds {words(files)}.")
+
+    async def _reach(self, row: Row, began: int, *, events: bool = False) -> Observation:
+        """Wait until the nodes and their hooks' files are as the row says.
+
+        :param began: when the step began, in nanoseconds.
+        :raises DemoFailed: they are not within `ROW_LIMIT`.
+        """
+        asked = self._clock.seconds()
+        while True:
+            seen = await self._cluster.observe()
+            if not row.differences(seen):
+                break
+            waited = self._clock.seconds() - asked
+            if waited > ROW_LIMIT:
+                self._expect(row, seen)
+            self._audience.waiting(row.name, waited)
+            await deferLater(self._clock, POLL)
+        runs = [run for run in self._cluster.workplace.runs() if run.began >= began]
+        moments = [
+            Moment((run.ended - began) * NANOSECOND, run.node, f"{run.event} {run.datum} done")
+            for run in runs
+        ]
+        if events:
+            moments += _votes(seen, began)
+        self._audience.moments(sorted(moments, key=lambda moment: moment.after))
+        takeovers = [run.ended for run in runs if run.event == "alive"]
+        self._show(row, seen, (max(takeovers) - began) * NANOSECOND if takeovers else None)
+        return seen
+
+    async def _hold(self, row: Row, seconds: float, doing: str) -> Observation:
+        """Watch for some time that every node holds what the row says, and nothing else.
+
+        :raises DemoFailed: something moved.
+        """
+        began = self._clock.seconds()
+        while True:
+            seen = await self._cluster.observe()
+            for id, expected in row.holds.items():
+                if seen.held(id) != expected or seen.files[id] != expected:
+                    self._expect(row, seen)
+            passed = self._clock.seconds() - began
+            if passed >= seconds:
+                return seen
+            self._audience.waiting(f"{doing}, nothing may move", passed)
+            await deferLater(self._clock, POLL)
+
+    async def _meet(self) -> None:
+        """Wait until all nodes have settled; what they hold must not change meanwhile."""
+        began = self._clock.seconds()
+        while True:
+            seen = await self._hold(story.FLIP1_BACK, 0, "healed")
+            if not story.FLIP1_BACK.differences(seen):
+                return
+            if self._clock.seconds() - began > ROW_LIMIT:
+                self._expect(story.FLIP1_BACK, seen)
+            await deferLater(self._clock, POLL)
+
+    def _expect(self, row: Row, seen: Observation) -> None:
+        differences = row.differences(seen)
+        if differences:
+            raise DemoFailed(f"The row {row.name!r} differs:\n" + "\n".join(differences))
+
+    def _show(self, row: Row, seen: Observation, seconds: float | None, name: str = "") -> None:
+        shown = Row(name or row.name, row.holds, row.connected)
+        self.result.rows.append(
+            {
+                "row": shown.name,
+                "seconds": None if seconds is None else round(seconds, 3),
+                "expected": _plain(row.holds),
+                "reported": _plain({id: seen.held(id) for id in IDS}),
+                "files": _plain(seen.files),
+            }
+        )
+        self._audience.row(shown, seen)
+        if seconds is not None and not name:
+            self._audience.remark(f"Took {seconds:.2f} s, until the last alive hook had ended.")
+
+    def _tell_handoffs(self, since: int) -> None:
+        runs = [run for run in self._cluster.workplace.runs() if run.ended > since]
+        for handoff in handoffs(runs):
+            self.result.handoffs.append(handoff._asdict())
+            self._audience.remark(
+                f"{handoff.datum} went from {handoff.source} to {handoff.target}: held by nobody"
+                f" for {handoff.gap * 1000:.0f} ms, by two never."
+            )
+
+    def _dropped(self) -> int:
+        return sum(link.dropped for link in self._cluster.links.values())
+
+    def _check_hooks(self) -> None:
+        found = overlaps(self._cluster.workplace.runs(), self._cluster.deaths)
+        if found:
+            raise DemoFailed("Two nodes held the same data point:\n" + "\n".join(found))
+
+
+def _votes(seen: Observation, since: int) -> list[Moment]:
+    """What the nodes say in their own words about who is down."""
+    return [
+        Moment(event["time"] - since * NANOSECOND, id, event["text"])
+        for id, status in seen.statuses.items()
+        if status is not None
+        for event in status["events"]
+        if event["kind"] in ("probably-down", "down") and event["time"] > since * NANOSECOND
+    ]
+
+
+def _told(runs: list[HookRun]) -> str:
+    return ", ".join(f"{run.node}: {run.event} {run.datum}" for run in runs)
+
+
+def _plain(holds: Mapping[str, frozenset[str] | None]) -> dict[str, list[str] | None]:
+    return {id: None if data is None else sorted(data) for id, data in holds.items()}
