@@ -32,9 +32,10 @@ class ConfigError(FlipError):
         self.problems = problems
 
     def __str__(self) -> str:
-        count = len(self.problems)
-        head = f"{self.path}: {count} {'problem' if count == 1 else 'problems'}"
-        return "\n".join((head, *(f"  {problem}" for problem in self.problems)))
+        if len(self.problems) == 1 and not self.problems[0].place:
+            return f"{self.path} {self.problems[0]}"
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        return "\n".join((f"{self.path}: {count}", *(f"  {problem}" for problem in self.problems)))
 
 
 class WireError(FlipError):
@@ -59,6 +60,10 @@ class UnauthenticPacket(WireError):
 
 class ReplayedPacket(WireError):
     """A packet was received before, or is too old to tell."""
+
+
+class TooManyConnections(WireError):
+    """A connection was closed to make room: too many are open."""
 
 
 class HookNotFound(FlipError):

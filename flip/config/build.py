@@ -5,27 +5,63 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from flip.config.rules import Parts, address, listed
-from flip.config.settings import SYSTEM, TYPES, default
-from flip.config.values import Server, System
+from flip.config.addresses import normal
+from flip.config.parts import Parts, Section, listed
+from flip.config.paths import Paths
+from flip.config.settings import SYSTEM, TOP, TYPES, default
+from flip.config.values import Config, Server, System
 
 
-def servers(parts: Parts) -> dict[str, Server]:
+def config(parts: Parts, id: str, file: Path, paths: Paths) -> Config:
+    """All of it, without warnings."""
+    servers, systems = _servers(parts), _systems(parts)
+    quorum = int(parts.top.get("quorum", len(servers) // 2 + 1))
+    bind = parts.top.get("bind")
+    key = parts.top["key"]
+
+    def value(setting: str) -> Any:
+        return parts.top.get(setting, default(TOP, setting))
+
+    return Config(
+        id=id,
+        quorum=quorum,
+        gossip_interval=value("gossip_interval") / 1000,
+        ping_timeout=value("ping_timeout") / 1000,
+        ping_per_interval=int(value("ping_per_interval")),
+        keys=(key,) if isinstance(key, str) else tuple(key),
+        log_level=value("log_level"),
+        servers=servers,
+        systems=systems,
+        config_version=int(value("config_version")),
+        max_packet=int(value("max_packet")),
+        bind=None if bind is None else normal(bind),
+        hook_dir=paths.hook_dir,
+        state_dir=paths.state_dir,
+        control=paths.control,
+        path=file,
+        warnings=(),
+        digest=_digest(quorum, servers.values(), systems.values()),
+    )
+
+
+def _servers(parts: Parts) -> dict[str, Server]:
     """The servers in the order that every division uses."""
-    found = [_server(id, server) for id, server in parts["servers"].items()]
+    found = [_server(id, server) for id, server in parts.servers.items()]
     return {server.id: server for server in sorted(found, key=_order)}
 
 
-def _server(id: str, server: Parts) -> Server:
+def _server(id: str, server: Section) -> Server:
     priority = server.get("priority")
     return Server(
         id=id,
-        ip=address(server["ip"]),
+        ip=normal(server["ip"]),
         port=int(server["port"]),
         systems=tuple(listed(server)),
-        priority=None if priority is None else float(priority),
+        # Zero has a sign, which would get into the digest.
+        priority=None if priority is None else float(priority) + 0.0,
     )
 
 
@@ -33,16 +69,13 @@ def _order(server: Server) -> tuple[bool, float, str]:
     return server.priority is None, server.priority or 0.0, server.id
 
 
-def systems(parts: Parts) -> dict[str, System]:
+def _systems(parts: Parts) -> dict[str, System]:
     """The systems in the order of their names."""
-    cluster = parts["cluster"]
-    common = cluster.get("config", {})
-    return {
-        name: _system(name, system, common) for name, system in sorted(cluster["system"].items())
-    }
+    common = parts.cluster.get("config", {})
+    return {name: _system(name, system, common) for name, system in sorted(parts.systems.items())}
 
 
-def _system(name: str, system: Parts, common: Mapping[str, Any]) -> System:
+def _system(name: str, system: Section, common: Mapping[str, Any]) -> System:
     def value(setting: str) -> Any:
         return system.get(setting, default(SYSTEM, setting))
 
@@ -63,7 +96,7 @@ def _system(name: str, system: Parts, common: Mapping[str, Any]) -> System:
     )
 
 
-def digest(quorum: int, servers: Iterable[Server], systems: Iterable[System]) -> bytes:
+def _digest(quorum: int, servers: Iterable[Server], systems: Iterable[System]) -> bytes:
     """8 bytes that name what the division depends on, equal on every machine."""
     described = {
         "quorum": quorum,

@@ -158,15 +158,16 @@ def _inner_faults(root: Any, repeated: dict[int, list[str]]) -> Iterator[Fault]:
                     yield Fault(inside, HALF)
             elif isinstance(inner, float):
                 if not math.isfinite(inner):
-                    yield Fault(inside, f"{_name(inner)}, not a number")
+                    yield Fault(inside, _not_finite(inner))
             elif isinstance(inner, dict | list):
                 waiting.append((inside, inner))
 
 
-def _name(number: float) -> str:
+def _not_finite(number: float) -> str:
     if not isinstance(number, _Constant):
-        return "too large"
-    return "NaN" if math.isnan(number) else str(float(number)).replace("inf", "Infinity")
+        return "is too large a number"
+    name = "NaN" if math.isnan(number) else str(float(number)).replace("inf", "Infinity")
+    return f"{name} is no number in JSON"
 
 
 def _members(value: Any) -> Iterator[tuple[str | int, Any]]:
@@ -187,23 +188,29 @@ def _is_text(value: str) -> bool:
 
 
 def _syntax_problem(text: str, error: json.JSONDecodeError) -> Problem:
-    message = error.msg[0].lower() + error.msg[1:]
-    hint = _hint(text, error.pos)
+    message = error.msg[0].lower() + error.msg[1:].removesuffix(" at")
+    # At the end of the file, the last line that says something is the one to show.
+    position = min(error.pos, len(text.rstrip()))
+    line = text.count("\n", 0, position) + 1
+    column = position - text.rfind("\n", 0, position)
+    hint = _hint(text, position)
     return Problem(
-        f"line {error.lineno}, column {error.colno}",
-        f"{message}{f': {hint}' if hint else ''}\n{_excerpt(text, error.pos)}",
+        f"line {line}, column {column}",
+        f"{message}{f' ({hint})' if hint else ''}\n{_excerpt(text, position)}",
     )
 
 
 def _hint(text: str, position: int) -> str:
     """What people write when they think of other languages than JSON."""
-    rest, before = text[position : position + 5], text[:position].rstrip()
-    if not rest.strip():
-        return "the file ends too early; is a bracket or a quote not closed?"
-    if before.endswith(",") and rest[0] in "]}":
+    rest = text[position : position + 5]
+    if not text[position:].strip():
+        return "the file ends here; is a bracket or a quote not closed?"
+    if rest[0] in "\r\n":
+        return "a text ends on the line on which it begins; is its quote not closed?"
+    if rest[0] in "]}" and text[:position].rstrip().endswith(","):
         return "take away the comma before it"
-    if rest[0] in "]}" and text[position + 1 :].lstrip()[:1] in ("]", "}"):
-        return "take away the comma before it"
+    if rest[0] == "," and text[position + 1 :].lstrip()[:1] in ("]", "}"):
+        return "take it away"  # newer Pythons point at the comma itself
     if rest[0] == "'":
         return 'JSON uses double quotes: "..."'
     if rest[0] == "#" or rest.startswith(("//", "/*")):

@@ -15,6 +15,8 @@ Path = tuple[str | int, ...]
 
 LONGEST = 60  # characters of a value that are shown
 
+MOST_NAMES = 20  # that are listed
+
 _PLAIN = re.compile(r"[\w-]+")
 
 
@@ -60,7 +62,11 @@ def shown(value: Any) -> str:
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """``; did you mean "..."?``, or nothing when nothing is close."""
+    """``; did you mean "..."?`` when one is close, or which there are."""
     by_lower = {candidate.lower(): candidate for candidate in known}
     close = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    return f"; did you mean {shown(by_lower[close[0]])}?" if close else ""
+    if close:
+        return f"; did you mean {shown(by_lower[close[0]])}?"
+    names = [*by_lower.values()]
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"; there are {', '.join(names[:MOST_NAMES]) or 'none'}{more}"

@@ -2,94 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from ipaddress import ip_address
-from typing import Any
+import json
+from collections.abc import Callable, Iterator
 
-from flip.config.places import Fault, meant, place, shown
+from flip.config.parts import Parts
+from flip.config.places import Fault, meant, shown
 
-# What is left of a file when everything that does not fit the schema is taken
-# out: what is there has the right type, and anything may be missing.
-Parts = Mapping[str, Any]
+MAX_NAME = 64  # bytes; a packet has room for 77 (`flip.membership.datagram.MESSAGE_ROOM`)
+MAX_ARGUMENT = 100_000  # bytes; Linux gives 131,072 to one argument of a program
+
 Rule = Callable[[Parts], Iterator[Fault]]
 
 
 def faults(parts: Parts) -> Iterator[Fault]:
-    """Everything in which the settings do not agree."""
+    """Everything in which the settings do not agree, addresses aside."""
     for rule in RULES:
         yield from rule(parts)
 
 
-def servers(parts: Parts) -> Mapping[str, Parts]:
-    found: Mapping[str, Parts] = parts.get("servers", {})
-    return found
-
-
-def systems(parts: Parts) -> Mapping[str, Parts]:
-    found: Mapping[str, Parts] = parts.get("cluster", {}).get("system", {})
-    return found
-
-
-def listed(server: Parts) -> list[str]:
-    """The systems that a server lists."""
-    names: list[str] = server.get("systems", server.get("system", []))
-    return names
-
-
-def address(ip: str) -> str:
-    """An address in its one normal form."""
-    return str(ip_address(ip))
-
-
 def quorum_in_range(parts: Parts) -> Iterator[Fault]:
-    quorum, count = parts.get("quorum"), len(servers(parts))
+    quorum, count = parts.top.get("quorum"), len(parts.servers)
     if quorum is not None and count and quorum > count:
-        yield Fault(("quorum",), f"expected at most {count}, the number of servers, not {quorum}")
+        message = f"expected at most {count}, the number of servers, not {quorum}"
+        yield Fault(("quorum",), message)
+
+
+def names_fit_packets(parts: Parts) -> Iterator[Fault]:
+    for above, names in (("servers",), parts.servers), (("cluster", "system"), parts.systems):
+        for name in names:
+            size = len(name.encode())
+            if size > MAX_NAME >= len(name):
+                message = f"the name takes {size} bytes in UTF-8; at most {MAX_NAME} fit a packet"
+                yield Fault((*above, name), message)
 
 
 def one_list_of_systems(parts: Parts) -> Iterator[Fault]:
-    for id, server in servers(parts).items():
+    for id, server in parts.servers.items():
         if "system" in server and "systems" in server:
-            message = 'another spelling of "systems", which is there too; keep one of them'
-            yield Fault(("servers", id, "system"), message, usable=True)
+            message = 'is another spelling of "systems", which is there too; keep one of them'
+            yield Fault(("servers", id, "system"), message)
 
 
-def known_systems(parts: Parts) -> Iterator[Fault]:
-    known = systems(parts)
-    for id, server in servers(parts).items():
+def systems_known(parts: Parts) -> Iterator[Fault]:
+    known = parts.systems
+    if not parts.knows_systems:
+        return
+    for id, server in parts.servers.items():
         for key in ("systems", "system"):
             for at, name in enumerate(server.get(key, ())):
                 if name not in known:
-                    hint = meant(name, known) or f"; there are {', '.join(known) or 'none'}"
-                    message = f"there is no system {shown(name)}{hint}"
+                    message = f"there is no system {shown(name)}{meant(name, known)}"
                     yield Fault(("servers", id, key, at), message)
 
 
-def used_systems(parts: Parts) -> Iterator[Fault]:
-    used = {name for server in servers(parts).values() for name in listed(server)}
-    for name in systems(parts):
+def systems_used(parts: Parts) -> Iterator[Fault]:
+    if not parts.knows_lists:
+        return
+    used: set[str] = set()
+    for server in parts.servers.values():
+        used.update(server.get("systems", ()), server.get("system", ()))
+    for name in parts.systems:
         if name not in used:
-            message = 'no server lists it: add it to the "systems" of some server'
-            yield Fault(("cluster", "system", name), message, usable=True)
+            message = 'no server lists it: name it in the "systems" of the servers that can hold it'
+            yield Fault(("cluster", "system", name), message)
 
 
-def own_addresses(parts: Parts) -> Iterator[Fault]:
-    seen: dict[tuple[str, int], str] = {}
-    for id, server in servers(parts).items():
-        if "ip" not in server or "port" not in server:
-            continue
-        where = address(server["ip"]), int(server["port"])
-        if where in seen:
-            first = place(("servers", seen[where]))
-            message = f"{where[0]} port {where[1]} is that of {first} too; give each its own"
-            yield Fault(("servers", id, "port"), message)
-        seen.setdefault(where, id)
+def config_fits_argument(parts: Parts) -> Iterator[Fault]:
+    common = parts.cluster.get("config", {})
+    for name, system in parts.systems.items():
+        size = len(json.dumps({**common, **system.get("config", {})}))
+        if size > MAX_ARGUMENT:
+            message = (
+                f"takes {size} bytes as JSON, with cluster.config; at most {MAX_ARGUMENT} can be"
+                " handed to a hook: put the rest into a file and its path here"
+            )
+            yield Fault(("cluster", "system", name, "config"), message)
 
 
 RULES: tuple[Rule, ...] = (
     quorum_in_range,
+    names_fit_packets,
     one_list_of_systems,
-    known_systems,
-    used_systems,
-    own_addresses,
+    systems_known,
+    systems_used,
+    config_fits_argument,
 )

@@ -21,17 +21,37 @@ LEVELS = ("debug", "info", "warning", "error", "fatal")
 REQUIRED = object()
 
 # The description of a schema completes the sentence "expected ...".
-_NUL = {"pattern": "\\u0000"}
+_WITHOUT_NUL = "^[^\\u0000]*$"
+_CONTROL = "[\\u0000-\\u001f\\u007f]"
 _NAME = {
     "type": "string",
     "minLength": 1,
     "maxLength": 64,
-    "not": {"pattern": "[\\u0000-\\u001f\\u007f]"},
-    "description": "a name of 1 to 64 characters",
+    "not": {"pattern": f"{_CONTROL}|^\\\\s|\\\\s$"},
+    "description": "1 to 64 characters, no control characters, no blanks around them",
 }
-_HOOK = {"type": "string", "minLength": 1, "not": _NUL, "description": "a program's name or path"}
-_PATH = {"type": "string", "minLength": 1, "not": _NUL, "description": "a path"}
-_DATUM = {"type": "string", "not": _NUL, "description": "a text without NUL"}
+# Ids stand in paths, and with commas between them on the command line.
+_ID = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 64,
+    "not": {"pattern": f"{_CONTROL}|^\\\\s|\\\\s$|[/,]|^\\\\.{{1,2}}$"},
+    "description": '1 to 64 characters, no "/", "," or control characters, no blanks around them,'
+    ' and not "." or ".."',
+}
+_HOOK = {
+    "type": "string",
+    "minLength": 1,
+    "pattern": _WITHOUT_NUL,
+    "description": "a program's name or path",
+}
+_PATH = {"type": "string", "minLength": 1, "pattern": _WITHOUT_NUL, "description": "a path"}
+_DATUM = {
+    "type": "string",
+    "maxLength": 4096,
+    "pattern": _WITHOUT_NUL,
+    "description": "a text of at most 4096 characters, without NUL",
+}
 _DATA = {
     "type": "array",
     "items": _DATUM,
@@ -85,7 +105,7 @@ class Setting:
 TOP = (
     Setting(
         "id",
-        _NAME,
+        _ID,
         REQUIRED,
         "Which of `servers` this node is. `--id` or the variable FLIP_ID come before it, so that"
         " one file serves all nodes.",
@@ -113,7 +133,9 @@ TOP = (
         "ping_timeout",
         _milliseconds(10),
         1500,
-        "Milliseconds that a member has to answer one of the six pings of a probe.",
+        "Milliseconds that one probe may take: a ping, and without an answer another every sixth"
+        " of it, from the third on through up to three other members too. Without any answer by"
+        " then, this node votes against the member.",
     ),
     Setting("log_level", _one_of(*LEVELS), "info", "One of debug, info, warning, error, fatal."),
     Setting(
@@ -139,22 +161,24 @@ TOP = (
         "hook_dir",
         _PATH,
         None,
-        "A directory to look for hooks in; `{id}` stands for the node's id.",
+        "A directory to look for hooks in, after that of this file.",
         "none",
     ),
     Setting(
         "state_dir",
         _PATH,
         None,
-        "Where the node keeps its journal; `{id}` stands for the node's id.",
-        "/var/lib/flip/{id} for root, else ~/.local/state/flip/{id}",
+        "The directory of the node's journal. No two nodes may share it.",
+        "for root /var/lib/flip/{id}, else $XDG_STATE_HOME/flip/{id}, XDG_STATE_HOME being"
+        " ~/.local/state if it is not set",
     ),
     Setting(
         "control",
         _PATH,
         None,
-        "The UNIX socket that `flip status` asks; `{id}` stands for the node's id.",
-        "/run/flip/{id}.sock for root, else in XDG_RUNTIME_DIR or the state directory",
+        "The UNIX socket that `flip status` asks: a path of at most 100 bytes.",
+        "for root /run/flip/{id}.sock, else $XDG_RUNTIME_DIR/flip/{id}.sock, or control.sock in"
+        " state_dir if that is not set",
     ),
     Setting("servers", {}, REQUIRED, "The members, by id; see below."),
     Setting("cluster", {}, REQUIRED, "What the cluster holds; see below."),
@@ -250,7 +274,7 @@ def schema() -> dict[str, Any]:
     top["properties"]["servers"] = {
         "type": "object",
         "minProperties": 1,
-        "propertyNames": _NAME,
+        "propertyNames": _ID,
         "additionalProperties": _object("an object with ip and port", SERVER),
         "description": "an object with at least one server, by id",
     }

@@ -19,11 +19,21 @@ def faults(value: Any) -> Iterator[Fault]:
     """Everything in which a JSON value differs from the schema."""
     # It takes 50 ms and 5 MB, which commands that read no file need not spend.
     from jsonschema import Draft202012Validator, FormatChecker
+    from jsonschema.validators import extend
 
     checker = FormatChecker(formats=())
     checker.checks("ip", raises=ValueError)(_is_address)
-    for error in Draft202012Validator(schema(), format_checker=checker).iter_errors(value):
+    validator = extend(Draft202012Validator, {"uniqueItems": _unique})
+    for error in validator(schema(), format_checker=checker).iter_errors(value):
         yield from _faults(error)
+
+
+def _unique(_validator: Any, _unique: bool, value: Any, _schema: Any) -> Iterator[ValidationError]:
+    """jsonschema's own takes quadratic time when items are of several types."""
+    from jsonschema.exceptions import ValidationError
+
+    if isinstance(value, list) and any(_repeated((), value)):
+        yield ValidationError("repeated items")
 
 
 def _is_address(value: object) -> bool:
@@ -56,22 +66,20 @@ def _faults(error: ValidationError) -> Iterator[Fault]:
 
 
 def _hint(name: str, known: Any) -> str:
-    hint = meant(name, known)
-    if hint:
-        return hint
     for home, settings in _HOMES:
         if any(setting.name == name for setting in settings):
             return f"; it belongs to {home}"
-    return f"; there are {', '.join(known)}"
+    return meant(name, known)
 
 
 def _repeated(path: Path, value: list[Any]) -> Iterator[Fault]:
+    """Texts that are in the list before; anything else has no business there anyway."""
     seen: set[str] = set()
     for at, item in enumerate(value):
-        text = shown(item) if not isinstance(item, str) else item
-        if text in seen:
-            yield Fault((*path, at), f"{_found(path, item)} is in {place(path)} before")
-        seen.add(text)
+        if isinstance(item, str):
+            if item in seen:
+                yield Fault((*path, at), f"{_found(path, item)} is in {place(path)} before")
+            seen.add(item)
 
 
 def _found(path: Path, value: Any) -> str:

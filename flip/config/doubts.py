@@ -1,0 +1,155 @@
+"""What is allowed, and probably not meant: the warnings."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import stat
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from flip.config.addresses import scope
+from flip.config.places import Fault, place, shown
+from flip.config.values import Config, Problem
+
+SHORT_KEY = 16  # characters of a passphrase
+RANDOM_KEY = 32  # bytes in base64
+SHORT_PING = 0.01  # seconds; a probe is six pings
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What the rules see of this host.
+
+    :ivar interfaces: the names of its network interfaces.
+    :ivar mode: the permission bits of the configuration file.
+    """
+
+    interfaces: Collection[str]
+    mode: int
+
+
+Doubt = Callable[[Config, Host], Iterator[Fault]]
+
+
+def warnings(config: Config, host: Host) -> tuple[Problem, ...]:
+    """Everything that an operator should think about once more."""
+    return tuple(fault.problem for doubt in DOUBTS for fault in doubt(config, host))
+
+
+def quorum(config: Config, host: Host) -> Iterator[Fault]:
+    count, needed = len(config.servers), config.quorum
+    if count == 1:
+        yield Fault(("servers",), "there is one server only: when it is down, so is everything")
+    elif needed == count:
+        cure = "add an arbiter, a third server without systems"
+        if count > 2:
+            cure = f"lower the quorum to {count // 2 + 1}, a majority"
+        message = f"{needed} of {count} can never be reached when one server is down, so nothing"
+        yield Fault(("quorum",), f"{message} would be taken over: {cure}")
+    elif 2 * needed <= count:
+        message = f"{needed} of {count} is no majority: the two halves of a partition would both"
+        yield Fault(
+            ("quorum",), f"{message} take everything over (split brain); use {count // 2 + 1}"
+        )
+
+
+def key(config: Config, host: Host) -> Iterator[Fault]:
+    short = [number for number, key in enumerate(config.keys) if _short(key)]
+    for number in short:
+        path = ("key",) if len(config.keys) == 1 else ("key", number)
+        message = f"a short key can be guessed: take one of {SHORT_KEY} characters or more"
+        yield Fault(path, f"{message}, best from flip keygen")
+    if not short and host.mode & stat.S_IROTH:
+        message = f"every user of this host can read it: chmod o-r {config.path}"
+        yield Fault(("key",), message)
+
+
+def _short(key: str) -> bool:
+    try:
+        random = len(base64.b64decode(key, validate=True)) == RANDOM_KEY
+    except (binascii.Error, ValueError):
+        random = False
+    return len(key) < SHORT_KEY and not random
+
+
+def interfaces(config: Config, host: Host) -> Iterator[Fault]:
+    for name in config.me.systems:
+        interface = config.systems[name].config.get("interface")
+        if isinstance(interface, str) and interface not in host.interfaces:
+            yield Fault(("cluster", "system", name, "config", "interface"), _lacks(interface, host))
+    for path, address in (
+        (("servers", config.id, "ip"), config.me.ip),
+        (("bind",), config.bind),
+    ):
+        link = scope(address) if address else None
+        if link is not None and link not in host.interfaces:
+            yield Fault(path, _lacks(link, host))
+
+
+def _lacks(interface: str, host: Host) -> str:
+    known = ", ".join(host.interfaces) or "none"
+    return f"this host has no interface {shown(interface)}; it has {known}"
+
+
+def loopback(config: Config, host: Host) -> Iterator[Fault]:
+    inside = [id for id, server in config.servers.items() if ip_address(server.ip).is_loopback]
+    if inside and len(inside) < len(config.servers):
+        for id in inside:
+            message = f"{config.servers[id].ip} is this host itself: servers elsewhere cannot"
+            yield Fault(("servers", id, "ip"), f"{message} reach it")
+
+
+def lone_servers(config: Config, host: Host) -> Iterator[Fault]:
+    if not config.systems:
+        yield Fault(("cluster", "system"), "there is no system: this cluster holds nothing")
+    if len(config.servers) == 1:
+        return
+    for name, system in config.systems.items():
+        servers = config.servers_of(name)
+        if system.type == "shard" and len(servers) == 1:
+            message = f"only {servers[0]} lists it: nobody takes over when that is down"
+            yield Fault(("cluster", "system", name), message)
+
+
+def data(config: Config, host: Host) -> Iterator[Fault]:
+    own = {server.ip: id for id, server in config.servers.items()}
+    holders: dict[str, str] = {}
+    for name, system in config.systems.items():
+        for at, datum in enumerate(system.data):
+            path = ("cluster", "system", name, "data", at)
+            if not datum.strip() or datum != datum.strip():
+                yield Fault(path, f"{shown(datum)} is empty, or begins or ends with a blank")
+                continue
+            address = _address(datum)
+            if address is None:
+                continue
+            if address in own:
+                server = place(("servers", own[address], "ip"))
+                message = f"{datum} is {server} too, and would be taken away from that server"
+                yield Fault(path, message)
+            if holders.setdefault(address, name) != name:
+                other = place(("cluster", "system", holders[address]))
+                message = f"{datum} is in {other} too: two servers could have the same address"
+                yield Fault(path, message)
+
+
+def _address(datum: str) -> str | None:
+    """The address that a data point is, with or without a prefix length."""
+    if datum[0] not in "0123456789abcdefABCDEF:":
+        return None
+    try:
+        return str(ip_address(datum.partition("/")[0]))
+    except ValueError:
+        return None
+
+
+def timing(config: Config, host: Host) -> Iterator[Fault]:
+    each = config.ping_timeout / 6
+    if each < SHORT_PING:
+        message = f"each of the six pings of a probe has {each * 1000:.1f} ms"
+        yield Fault(("ping_timeout",), f"{message}: a busy host is easily late")
+
+
+DOUBTS: tuple[Doubt, ...] = (quorum, key, interfaces, loopback, lone_servers, data, timing)
