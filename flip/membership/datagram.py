@@ -8,9 +8,8 @@ packet came from; answers go to the configured address.
 from __future__ import annotations
 
 import errno
-import socket
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime, IUDPTransport
@@ -20,20 +19,38 @@ from flip.errors import WireError
 from flip.log import Logger
 from flip.membership.dissemination import Dissemination
 from flip.membership.roster import Roster
-from flip.wire.messages import Ack, Datagram, Gossip, Nack, Ping, PingReq, decode_datagram, encode
-from flip.wire.seal import Channel, Seal
+from flip.wire.messages import (
+    INCARNATIONS,
+    Ack,
+    Datagram,
+    Gossip,
+    Nack,
+    Ping,
+    PingReq,
+    Update,
+    decode_datagram,
+    encode,
+)
+from flip.wire.seal import Channel, Opened, Seal
 
-CS6 = 0xC0  # network control (RFC 2474, RFC 4594): gossip must not queue behind bulk data
-RECEIVE_BUFFER = 4 * 1024 * 1024  # bytes; about 10,000 waiting datagrams survive a stall
 COMPLAINT_PAUSE = 10.0  # seconds between two log lines on the same kind of trouble
-
-# The largest fixed part of a message: tag, integers, and the longest target id.
-MESSAGE_ROOM = 120
+SHOW_PAUSE = 1.0  # seconds between two packets that show a member its own later record
 
 Address = tuple[str, int]
 Answer = Callable[[str, Any], None]
 
 _log = Logger()
+
+
+def news_room(max_packet: int, overhead: int, ids: Iterable[str]) -> int:
+    """The bytes of a datagram that updates may take: what the largest message leaves of it.
+
+    :param overhead: bytes of the seal.
+    :param ids: all members.
+    """
+    longest = max(ids, key=lambda id: len(id.encode()))
+    largest = Ack(INCARNATIONS, 2**64 - 1, 2**64 - 1, longest, INCARNATIONS)
+    return max_packet - overhead - len(encode(largest)) - 2  # a longer array has a longer header
 
 
 class GossipProtocol(DatagramProtocol):
@@ -66,23 +83,6 @@ class GossipProtocol(DatagramProtocol):
         self._differing_since: dict[str, float] = {}
         self._complained: dict[str, float] = {}
 
-    def startProtocol(self) -> None:
-        """Make the socket fit for the job, as far as this host allows."""
-        sock = self.transport.socket if hasattr(self.transport, "socket") else None
-        if not isinstance(sock, socket.socket):
-            return
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_RCVBUFFORCE"), RECEIVE_BUFFER)
-        except (OSError, AttributeError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        try:
-            if sock.family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, CS6)
-            else:
-                sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, CS6)
-        except OSError as error:
-            _log.warn("gossip cannot be marked CS6: {error}", error=error)
-
     def datagramReceived(self, datagram: bytes, addr: Address) -> None:
         """Learn from a packet and answer it; drop, count and report what is not authentic."""
         try:
@@ -92,28 +92,41 @@ class GossipProtocol(DatagramProtocol):
             self.drop(error, addr)
             return
         if self.mute:
+            self.traffic["unheard"] += 1
             return
         self.traffic["received"] += 1
-        self._learn(opened.sender, message)
+        self._learn(opened, message)
         if opened.sender != self._roster.me:
             self.answers[type(message)](opened.sender, message)
 
-    def _learn(self, sender: str, message: Datagram) -> None:
-        if message.incarnation < self._roster[sender].incarnation:
+    def receive_failed(self, error: OSError) -> None:
+        """The socket reported an error in place of a datagram."""
+        self.traffic["unreceived"] += 1
+        if self._may_complain(f"receive {error.errno}"):
+            _log.warn("cannot receive: {error} ({name})", error=error, name=_name(error))
+
+    def _learn(self, opened: Opened, message: Datagram) -> None:
+        sender = opened.sender
+        member = self._roster[sender]
+        if message.incarnation < member.incarnation:
             self._show_its_own_record(sender)
         if message.updates:
             self._roster.merge(message.updates, sender)
         self._roster.witness(sender, message.incarnation)
+        if message.incarnation == member.incarnation:
+            self._seal.keep(sender, opened.boot)
         self._digests[sender] = message.digest
         if message.digest == self._roster.digest:
             self._differing_since.pop(sender, None)
-        else:
-            self._differing_since.setdefault(sender, self._clock.seconds())
+        elif sender not in self._differing_since:
+            self._differing_since[sender] = self._clock.seconds()
 
     def _show_its_own_record(self, sender: str) -> None:
         """A member below its known incarnation had its clock set back: it must rise above."""
-        if self._may_complain(f"incarnation of {sender}", pause=1.0):
-            self._write(sender, Gossip(self._incarnation, self._roster.digest, (self._roster[sender].update,)))
+        if sender != self._roster.me and self._may_complain(f"show {sender}", SHOW_PAUSE):
+            update = self._dissemination.about(sender)
+            if update is not None:
+                self._write(sender, Gossip(self._incarnation, self._roster.digest, (update,)))
 
     def agrees(self, peer: str) -> bool:
         """Whether the last packet of `peer` showed the very state that this node has now."""
@@ -149,7 +162,7 @@ class GossipProtocol(DatagramProtocol):
     def _incarnation(self) -> int:
         return self._roster[self._roster.me].incarnation
 
-    def _news(self, peer: str) -> Any:
+    def _news(self, peer: str) -> tuple[Update, ...]:
         differs = self._digests.get(peer) != self._roster.digest
         return self._dissemination.updates(peer, differs=differs)
 
@@ -168,9 +181,9 @@ class GossipProtocol(DatagramProtocol):
                 _log.warn(
                     "cannot send to {peer} at {address}: {error} ({name})",
                     peer=peer,
-                    address="%s:%d" % self._addresses[peer],
+                    address=_shown(self._addresses[peer]),
                     error=error.strerror or error,
-                    name=errno.errorcode.get(error.errno or 0, "?"),
+                    name=_name(error),
                 )
             return
         self.traffic["sent"] += 1
@@ -183,14 +196,23 @@ class GossipProtocol(DatagramProtocol):
         if self._may_complain(cause):
             _log.warn(
                 "dropped a packet from {address}: {error} ({count} such so far)",
-                address="%s:%d" % addr[:2],
+                address=_shown(addr),
                 error=error,
                 count=self.traffic[f"dropped_{cause}"],
             )
 
     def _may_complain(self, topic: str, pause: float = COMPLAINT_PAUSE) -> bool:
         now = self._clock.seconds()
-        if now - self._complained.get(topic, -pause) < pause:
+        last = self._complained.get(topic)
+        if last is not None and now - last < pause:
             return False
         self._complained[topic] = now
         return True
+
+
+def _name(error: OSError) -> str:
+    return errno.errorcode.get(error.errno or 0, "?")
+
+
+def _shown(address: Address) -> str:
+    return f"{address[0]} port {address[1]}"

@@ -1,21 +1,26 @@
 """Which news rides on which packet.
 
 Every change is sent at most lambda * log2(n + 1) times, newest first (SWIM,
-section 4.1). A peer whose digest differs from ours gets whatever else fits, our
-own record first, so that small clusters agree after one round trip and only
-large ones need TCP.
+section 4.1). What is too large for a packet goes without its claims, which the
+receiver then fetches by TCP, or with some of its votes. A peer whose digest
+differs from ours gets whatever else fits, our own record first, so that small
+clusters agree after one round trip and only large ones need TCP.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from itertools import chain
+
+from msgspec.structs import replace
 
 from flip.membership.roster import Change, Roster
 from flip.wire.messages import Update, encode
 
 RETRANSMISSIONS = 3  # lambda: at 20 % loss a change misses a given member in 1 of 3,000 cases
+PATIENCE = 8  # updates too large for what is left of a packet, after which it counts as full
 
 
 class Dissemination:
@@ -39,6 +44,11 @@ class Dissemination:
         self._sent.pop(change.member, None)
         self._sent[change.member] = 0
 
+    def about(self, id: str) -> Update | None:
+        """What can be said of one member in one packet, None when not even its head fits."""
+        update, size = self._fit(id)
+        return update if size <= self._room else None
+
     def updates(self, peer: str, *, differs: bool) -> tuple[Update, ...]:
         """The updates for a packet to `peer`.
 
@@ -48,40 +58,43 @@ class Dissemination:
             return ()
         chosen: list[Update] = []
         room = self._room
+        too_large = 0
         for id, is_news in self._candidates(peer, differs):
             update, size = self._fit(id)
-            if size > room:
+            if size <= room:
+                room -= size
+                chosen.append(update)
+                if is_news:
+                    self._count(id)
                 continue
-            room -= size
-            chosen.append(update)
-            if is_news:
-                self._count(id)
+            if is_news and size > self._room:
+                del self._sent[id]  # no datagram ever takes it: TCP brings it
+            too_large += 1
+            if too_large == PATIENCE:
+                break
         return tuple(chosen)
 
     def _candidates(self, peer: str, differs: bool) -> Iterator[tuple[str, bool]]:
         """Members to tell of, the most urgent first, and whether each is queued as news."""
-        seen = set()
-
-        def once(id: str) -> bool:
-            if id in seen:
-                return False
-            seen.add(id)
-            return True
-
+        news = tuple(self._sent)
         # A suspect is told first: it alone can refute.
-        if self._roster[peer].votes and once(peer):
-            yield peer, False
-        for id in reversed(tuple(self._sent)):
-            if once(id):
+        suspect = peer if self._roster[peer].votes else None
+        if suspect is not None:
+            yield suspect, False
+        for id in reversed(news):
+            if id != suspect:
                 yield id, True
-        if differs:
-            if once(self._roster.me):
-                yield self._roster.me, False
-            rest = [id for id in self._roster.others if id not in seen]
-            self._rng.shuffle(rest)
-            for id in rest:
-                if self._roster[id].update.record or self._roster[id].voters:
-                    yield id, False
+        if not differs:
+            return
+        me, others = self._roster.me, self._roster.others
+        told = {suspect, *news}
+        if me not in told:
+            yield me, False
+        start = self._rng.randrange(len(others))
+        for id in chain(others[start:], others[:start]):
+            member = self._roster[id]
+            if id not in told and (member.record is not None or member.voters):
+                yield id, False
 
     def _count(self, id: str) -> None:
         self._sent[id] += 1
@@ -92,28 +105,21 @@ class Dissemination:
         """The update about a member, cut down to what one packet can carry, and its size."""
         update = self._roster[id].update
         cached = self._fitting.get(id)
-        if cached is None or cached[0] is not update:
-            fitting, size = _cut(update, self._room)
-            cached = self._fitting[id] = update, fitting, size
-        return cached[1], cached[2]
+        if cached is not None and cached[0] is update:
+            return cached[1], cached[2]
+        for fitting in (update, replace(update, claims=None)):
+            size = len(encode(fitting))
+            if size <= self._room:
+                self._fitting[id] = update, fitting, size
+                return fitting, size
+        return self._with_some_voters(fitting)
 
-
-def _cut(update: Update, room: int) -> tuple[Update, int]:
-    """Leave out claims, then votes, until the update fits: TCP brings the rest."""
-    attempts: tuple[Callable[[Update], Update], ...] = (
-        lambda u: u,
-        lambda u: Update(u.member, u.record, None, u.accused, u.voters),
-    )
-    for attempt in attempts:
-        fitting = attempt(update)
-        size = len(encode(fitting))
-        if size <= room:
-            return fitting, size
-    voters = update.voters
-    while voters:
-        voters = voters[: len(voters) // 2]
-        fitting = Update(update.member, update.record, None, update.accused, voters)
-        size = len(encode(fitting))
-        if size <= room:
-            return fitting, size
-    return fitting, size
+    def _with_some_voters(self, update: Update) -> tuple[Update, int]:
+        """Others each time, so that over many packets every vote is told."""
+        voters = list(update.voters)
+        while True:
+            voters = self._rng.sample(voters, len(voters) // 2)
+            fitting = replace(update, voters=tuple(sorted(voters)))
+            size = len(encode(fitting))
+            if size <= self._room or not voters:
+                return fitting, size

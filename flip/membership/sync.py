@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IAddress, IReactorTCP, IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
-from flip.errors import SyncFailed, WireError
+from flip.errors import MalformedPacket, SyncFailed, TooManyConnections, WireError
 from flip.log import Logger
 from flip.membership.frames import TIME_LIMIT, SyncProtocol
 from flip.membership.roster import Roster
@@ -19,6 +20,8 @@ from flip.wire.messages import SyncMessage, SyncRequest, SyncResponse, Update
 from flip.wire.seal import Seal
 
 CONNECTIONS = 32  # accepted at a time; each holds at most one frame of a stranger
+
+Address = tuple[str, int]
 
 _log = Logger()
 
@@ -38,6 +41,10 @@ class _OneShot(Factory):
 class Sync(Factory):
     """Both ends of the exchange; as a Factory, the end that listens.
 
+    When too many connections are open, the oldest that has not proved to be a
+    member's makes room: a stranger would have to open `CONNECTIONS` of them
+    within the moment that a member needs to send its first frame.
+
     :param learnt: called with a peer once both know what either knew.
     :param dropped: called with what was wrong with a frame and where it came from.
     """
@@ -51,10 +58,10 @@ class Sync(Factory):
         rng: random.Random,
         seal: Seal,
         roster: Roster,
-        addresses: Mapping[str, tuple[str, int]],
+        addresses: Mapping[str, Address],
         *,
         learnt: Callable[[str], None],
-        dropped: Callable[[WireError, tuple[str, int]], None],
+        dropped: Callable[[WireError, Address], None],
     ) -> None:
         self.errors: dict[str, str] = {}
         self.last: dict[str, float] = {}
@@ -67,58 +74,70 @@ class Sync(Factory):
         self._learnt = learnt
         self._dropped = dropped
         self._running: dict[str, Deferred[None]] = {}
-        self._accepted: set[SyncProtocol] = set()
+        self._accepted: dict[SyncProtocol, Address] = {}  # the oldest first
+        self._stopped = False
 
     def begin(self, peer: str) -> None:
         """Exchange everything with `peer`, unless that is under way already."""
-        if peer not in self._running:
+        if peer not in self._running and not self._stopped:
             done = self._running[peer] = Deferred.fromCoroutine(self._exchange(peer))
             done.addCallbacks(
                 lambda _: self._succeeded(peer), lambda failure: self._failed(peer, failure)
             )
 
     def stop(self) -> None:
-        """Give up everything that is under way."""
+        """Give up everything that is under way, and begin and answer nothing any more."""
+        self._stopped = True
         for done in list(self._running.values()):
             done.cancel()
         for protocol in list(self._accepted):
-            protocol.transport.abortConnection()
+            protocol.abort()
 
     def buildProtocol(self, addr: IAddress | None) -> SyncProtocol | None:
-        """Accept a connection, unless too many are open."""
-        if len(self._accepted) >= CONNECTIONS:
+        """Accept a connection, unless there is no room for it."""
+        address = getattr(addr, "host", "?"), getattr(addr, "port", 0)
+        if self._stopped or not self._has_room(address):
             return None
         protocol = SyncProtocol(self._clock, self._seal)
-        self._accepted.add(protocol)
-        protocol.ended.addCallback(lambda _: self._accepted.discard(protocol))
+        self._accepted[protocol] = address
+        protocol.ended.addCallback(lambda _: self._accepted.pop(protocol, None))
         protocol.message.addCallback(self._answer, protocol)
-        protocol.message.addErrback(self._turned_away, addr)
+        protocol.message.addErrback(self._turned_away, protocol, address)
         return protocol
+
+    def _has_room(self, address: Address) -> bool:
+        """Whether another connection may come; makes room for it at a stranger's cost."""
+        if len(self._accepted) < CONNECTIONS:
+            return True
+        stranger = next((one for one in self._accepted if one.peer is None), None)
+        if stranger is not None:
+            address = self._accepted.pop(stranger)
+            stranger.abort()
+        self._dropped(TooManyConnections(f"({CONNECTIONS})"), address)
+        return stranger is not None
 
     def _answer(self, said: tuple[str, SyncMessage], protocol: SyncProtocol) -> None:
         sender, message = said
-        if isinstance(message, SyncRequest):
-            self._learn(sender, message)
-            lists = self._roster.lists
-            protocol.send(
-                SyncResponse(
-                    self._incarnation,
-                    message.nonce,
-                    self._everything(),
-                    {digest: lists[digest] for digest in message.wanted if digest in lists},
-                )
-            )
+        if not isinstance(message, SyncRequest):
+            raise MalformedPacket(f"(from {sender}: an answer where nothing was asked)")
+        self._learn(sender, message)
+        lists = self._roster.lists
+        wanted = {digest: lists[digest] for digest in message.wanted if digest in lists}
+        protocol.send(SyncResponse(self._incarnation, message.nonce, self._everything(), wanted))
+        protocol.close()
+        # Another process with this node's id is no peer that could know more.
+        if sender != self._roster.me:
             self._learnt(sender)
-        protocol.transport.loseConnection()
 
-    def _turned_away(self, failure: Failure, addr: IAddress | None) -> None:
+    def _turned_away(self, failure: Failure, protocol: SyncProtocol, address: Address) -> None:
+        protocol.abort()
         # A peer that hangs up early notices it itself; what matters here is
         # whether something unauthentic came in.
-        error = failure.check(WireError, SyncFailed)
-        if error is None:
+        error = failure.value
+        if isinstance(error, WireError):
+            self._dropped(error, address)
+        elif not isinstance(error, SyncFailed):
             _log.failure("cannot answer a state exchange", failure)
-        elif error is WireError:
-            self._dropped(failure.value, (getattr(addr, "host", "?"), getattr(addr, "port", 0)))
 
     async def _exchange(self, peer: str) -> None:
         host, port = self._addresses[peer]
@@ -128,11 +147,12 @@ class Sync(Factory):
         await endpoint.connect(_OneShot(protocol))
         nonce = self._rng.getrandbits(63)
         wanted = tuple(sorted(self._roster.missing_lists))
-        protocol.send(SyncRequest(self._incarnation, nonce, self._everything(), {}, wanted))
+        protocol.send(SyncRequest(self._incarnation, nonce, self._everything(), wanted))
         sender, message = await protocol.message
-        protocol.transport.loseConnection()
+        protocol.close()
         if sender != peer or not isinstance(message, SyncResponse) or message.nonce != nonce:
             raise SyncFailed(f"({sender} gave the answer to another question)")
+        self._roster.learn_lists(message.lists)
         self._learn(sender, message)
 
     @property
@@ -145,7 +165,6 @@ class Sync(Factory):
     def _learn(self, sender: str, message: SyncMessage) -> None:
         # What a peer sent is merged even where the exchange fails afterwards:
         # a join cannot be hurt by knowing more.
-        self._roster.learn_lists(message.lists)
         self._roster.merge(message.updates, sender)
         self._roster.witness(sender, message.incarnation)
 
@@ -158,14 +177,21 @@ class Sync(Factory):
 
     def _failed(self, peer: str, failure: Failure) -> None:
         del self._running[peer]
-        if failure.check(CancelledError):
+        if self._stopped:
             return
+        error = failure.value
+        hint = " (is TCP let through as well as UDP?)"
+        if isinstance(error, WireError):
+            self._dropped(error, self._addresses[peer])
+            hint = ""
+        elif not isinstance(error, SyncFailed | ConnectError):
+            _log.failure("an exchange of states ended in an error", failure)
         reason = failure.getErrorMessage()
         if self.errors.get(peer) != reason:
             _log.warn(
-                "cannot exchange states with {peer} over TCP: {reason}"
-                " (is TCP let through as well as UDP?)",
+                "cannot exchange states with {peer} over TCP: {reason}{hint}",
                 peer=peer,
                 reason=reason,
+                hint=hint,
             )
         self.errors[peer] = reason

@@ -69,30 +69,38 @@ def encode_claims(claims: Claims, data: Mapping[str, Sequence[str]]) -> bytes:
     return _encoder.encode(body) if body else b""
 
 
-def decode_claims(
-    body: bytes, lists: Mapping[bytes, Sequence[str]]
-) -> dict[str, dict[str, Phase]]:
+def list_digests(body: bytes) -> frozenset[bytes]:
+    """The digests of the data lists that it takes to read a body.
+
+    :raises MalformedPacket: it is not what `encode_claims` makes.
+    """
+    return frozenset(digest for digest, bitmaps, _ in _decode(body).values() if bitmaps)
+
+
+def decode_claims(body: bytes, lists: Mapping[bytes, Sequence[str]]) -> dict[str, dict[str, Phase]]:
     """Bytes as claims.
 
     :param lists: known data lists by their `data_digest`.
     :raises UnreadableClaims: some systems' lists are not known.
     :raises MalformedPacket: it is not what `encode_claims` makes.
     """
-    if not body:
-        return {}
-    try:
-        decoded = _decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise MalformedPacket(f"(claims: {error})") from error
-    missing = tuple(
-        sorted({digest for digest, bitmaps, _ in decoded.values() if bitmaps} - lists.keys())
-    )
+    decoded = _decode(body)
+    missing = {digest for digest, bitmaps, _ in decoded.values() if bitmaps} - lists.keys()
     if missing:
-        raise UnreadableClaims(missing)
+        raise UnreadableClaims(tuple(sorted(missing)))
     return {
         system: dict(_join(system, bitmaps, names, lists.get(digest, ())))
         for system, (digest, bitmaps, names) in decoded.items()
     }
+
+
+def _decode(body: bytes) -> _Body:
+    if not body:
+        return {}
+    try:
+        return _decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedPacket(f"(claims: {error})") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +142,7 @@ def _join(
     for phase, bitmap in bitmaps.items():
         for index in _set_bits(bitmap):
             if index >= len(points):
-                raise MalformedPacket(f"(claims: {system} has no data point {index})")
+                raise MalformedPacket(f"(claims: {system[:80]!r} has no data point {index})")
             yield _once(points[index], seen), phase
     for phase, found in names.items():
         for datum in found:
@@ -143,7 +151,7 @@ def _join(
 
 def _once(datum: str, seen: set[str]) -> str:
     if datum in seen:
-        raise MalformedPacket(f"(claims: {datum!r} is claimed twice)")
+        raise MalformedPacket(f"(claims: {datum[:80]!r} is claimed twice)")
     seen.add(datum)
     return datum
 

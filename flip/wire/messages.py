@@ -3,6 +3,7 @@
 Every message is a msgpack array with a tag first. Fields are only ever added at
 the end, with a default: an older node ignores what it does not know and a newer
 one fills in what is missing, so that a rolling upgrade is no partition.
+docs/protocol.md describes them for other implementations.
 
 `Record` is what a member says of itself and nobody else may write. `Update` is
 what one node tells another about one member. UDP carries `Ping`, `Ack`,
@@ -18,8 +19,11 @@ import msgspec
 
 from flip.errors import MalformedPacket
 
-# The bound leaves room to raise any incarnation that was received.
-Incarnation = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
+INCARNATIONS = 2**62  # clocks in milliseconds need 41 bits: nothing honest comes near it
+Incarnation = Annotated[int, msgspec.Meta(ge=0, lt=INCARNATIONS)]
+# What members make a node remember is bounded, even when one of them is out of order.
+Name = Annotated[str, msgspec.Meta(max_length=255)]
+Digest = Annotated[bytes, msgspec.Meta(max_length=64)]
 
 
 class Status(enum.IntEnum):
@@ -39,19 +43,19 @@ class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
     identity; the life with the greater (birth, boot) is the younger one.
     `claims_hash` names the claims that belong to this record; the claims travel
     beside it when they fit. `ineligible` lists systems that must not be given
-    to this member.
+    to this member. `protocol` is the newest version that the member speaks.
     """
 
-    member: str
+    member: Name
     incarnation: Incarnation
     version: Incarnation
     status: Status
     birth: Incarnation
     boot: int
-    config_digest: bytes
+    config_digest: Digest
     config_version: int = 0
-    claims_hash: bytes = b""
-    ineligible: tuple[str, ...] = ()
+    claims_hash: Digest = b""
+    ineligible: tuple[Name, ...] = ()
     protocol: int = 1
 
     @property
@@ -67,11 +71,11 @@ class Update(msgspec.Struct, array_like=True, frozen=True, gc=False):
     incarnation `accused`; part of the set may travel, because votes unite.
     """
 
-    member: str
+    member: Name
     record: Record | None = None
     claims: bytes | None = None
     accused: Incarnation = 0
-    voters: tuple[str, ...] = ()
+    voters: tuple[Name, ...] = ()
 
 
 class Ping(msgspec.Struct, array_like=True, tag=1, gc=False):
@@ -93,7 +97,7 @@ class Ack(msgspec.Struct, array_like=True, tag=2, gc=False):
     incarnation: Incarnation
     digest: int
     nonce: int
-    target: str
+    target: Name
     target_incarnation: Incarnation
     updates: tuple[Update, ...] = ()
 
@@ -104,7 +108,7 @@ class PingReq(msgspec.Struct, array_like=True, tag=3, gc=False):
     incarnation: Incarnation
     digest: int
     nonce: int
-    target: str
+    target: Name
     updates: tuple[Update, ...] = ()
 
 
@@ -128,25 +132,26 @@ class Gossip(msgspec.Struct, array_like=True, tag=5, gc=False):
 class SyncRequest(msgspec.Struct, array_like=True, tag=6, gc=False):
     """Everything the sender knows; the receiver answers with the same of its own.
 
-    `lists` hands over data lists by their digest (wire.claims), so that claims
-    made under another configuration can be read by name; `wanted` asks for some.
+    `wanted` are digests of data lists (wire.claims) that the sender lacks.
     """
 
     incarnation: Incarnation
     nonce: int
     updates: tuple[Update, ...] = ()
-    lists: dict[bytes, tuple[str, ...]] = {}
-    wanted: tuple[bytes, ...] = ()
+    wanted: tuple[Digest, ...] = ()
 
 
 class SyncResponse(msgspec.Struct, array_like=True, tag=7, gc=False):
-    """The answer to the `SyncRequest` with this `nonce`."""
+    """The answer to the `SyncRequest` with this `nonce`.
+
+    `lists` hands over the wanted data lists by their digest, so that claims made
+    under another configuration can be read by name.
+    """
 
     incarnation: Incarnation
     nonce: int
     updates: tuple[Update, ...] = ()
-    lists: dict[bytes, tuple[str, ...]] = {}
-    wanted: tuple[bytes, ...] = ()
+    lists: dict[Digest, tuple[str, ...]] = {}
 
 
 Datagram = Ping | Ack | PingReq | Nack | Gossip
@@ -155,6 +160,9 @@ SyncMessage = SyncRequest | SyncResponse
 _encoder = msgspec.msgpack.Encoder()
 _datagrams = msgspec.msgpack.Decoder(Datagram)
 _sync_messages = msgspec.msgpack.Decoder(SyncMessage)
+
+# Broken UTF-8 and endless nesting surface as the interpreter's own errors.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 encode = _encoder.encode
 
@@ -165,17 +173,19 @@ def decode_datagram(payload: bytes) -> Datagram:
     :raises MalformedPacket: it is not one of the `Datagram` messages.
     """
     try:
-        return _datagrams.decode(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+        message: Datagram = _datagrams.decode(payload)
+    except _UNREADABLE as error:
         raise MalformedPacket(f"({error})") from error
+    return message
 
 
-def decode_sync(payload: bytes) -> SyncMessage:
-    """Parse the payload of a TCP frame.
+def decode_sync(payload: bytes | bytearray) -> SyncMessage:
+    """Parse the payloads of TCP frames, joined.
 
     :raises MalformedPacket: it is not one of the `SyncMessage` messages.
     """
     try:
-        return _sync_messages.decode(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+        message: SyncMessage = _sync_messages.decode(payload)
+    except _UNREADABLE as error:
         raise MalformedPacket(f"({error})") from error
+    return message

@@ -5,6 +5,9 @@ a counter as the nonce, so that no nonce ever repeats under a key. The header is
 in clear and authenticated:
 
     version 1 | channel 1 | length of sender 1 | sender | boot 8 | counter 8
+
+The version byte says how to read everything after it. A node opens versions
+`OLDEST_VERSION` to `PROTOCOL_VERSION`; its record announces the newest.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from flip.errors import (
     UnauthenticPacket,
     UnknownProtocolVersion,
     UnknownSender,
+    WireError,
 )
 from flip.wire.replay import ReplayWindow
 
@@ -40,7 +44,7 @@ TAG_SIZE = 16
 LIVES = 4  # of one sender, whose replay windows are remembered
 
 _BOOT_AND_COUNTER = struct.Struct(">QQ")
-_NONCE = struct.Struct(">IQ")
+_NONCE_PREFIX = bytes(4)  # a nonce has 12 bytes, a counter 8
 
 
 class Channel(enum.IntEnum):
@@ -78,8 +82,8 @@ class _Life:
     """What is remembered of one life of a sender."""
 
     ciphers: list[AESGCM]
-    windows: dict[Channel, ReplayWindow] = field(
-        default_factory=lambda: {channel: ReplayWindow() for channel in Channel}
+    windows: tuple[ReplayWindow, ...] = field(  # by channel
+        default_factory=lambda: tuple(ReplayWindow() for _ in Channel)
     )
 
 
@@ -97,19 +101,22 @@ class Seal:
         self._keys = tuple(keys)
         self._sender = sender
         self._boot = boot
-        self._members = frozenset(members)
         self._counter = 0
-        self._lives: dict[str, OrderedDict[int, _Life]] = {}
+        self._lives: dict[str, OrderedDict[int, _Life]] = {id: OrderedDict() for id in members}
         self._kept: dict[str, int] = {}
         self._cipher = _subkey(self._keys[0], sender, boot)
-        self._headers = {channel: _header(channel, sender) for channel in Channel}
+        self._headers = tuple(_header(channel, sender) for channel in Channel)
+        self._senders = tuple(
+            {_header(channel, id): id for id in self._lives} for channel in Channel
+        )
         self.overhead = len(self._headers[Channel.UDP]) + _BOOT_AND_COUNTER.size + TAG_SIZE
 
     def seal(self, payload: bytes, channel: Channel) -> bytes:
         """One packet."""
         self._counter += 1
-        header = self._headers[channel] + _BOOT_AND_COUNTER.pack(self._boot, self._counter)
-        return header + self._cipher.encrypt(_NONCE.pack(0, self._counter), payload, header)
+        numbers = _BOOT_AND_COUNTER.pack(self._boot, self._counter)
+        header = self._headers[channel] + numbers
+        return header + self._cipher.encrypt(_NONCE_PREFIX + numbers[8:], payload, header)
 
     def unseal(self, packet: bytes, channel: Channel) -> Opened:
         """Authenticate and open one packet.
@@ -120,17 +127,19 @@ class Seal:
         :raises UnauthenticPacket: none of the keys opens it.
         :raises ReplayedPacket: it was opened before, or is too old to tell.
         """
-        end, sender = _parse(packet, channel)
-        if sender not in self._members:
-            raise UnknownSender(f"({sender!r})")
-        boot, counter = _BOOT_AND_COUNTER.unpack_from(packet, end - _BOOT_AND_COUNTER.size)
-        if sender == self._sender and boot == self._boot:
+        named = 3 + packet[2] if len(packet) > 2 else 3
+        end = named + _BOOT_AND_COUNTER.size
+        sender = self._senders[channel].get(packet[:named])
+        if sender is None or len(packet) < end + TAG_SIZE:
+            raise _unreadable(packet, channel)
+        boot, counter = _BOOT_AND_COUNTER.unpack_from(packet, named)
+        if boot == self._boot and sender == self._sender:
             raise ReplayedPacket("(an echo of this node itself)")
-        lives = self._lives.setdefault(sender, OrderedDict())
+        lives = self._lives[sender]
         life = lives.get(boot)
         ciphers = life.ciphers if life else [_subkey(key, sender, boot) for key in self._keys]
-        nonce = _NONCE.pack(0, counter)
-        payload = _open(ciphers, nonce, packet[end:], packet[:end], sender)
+        header = packet[:end]
+        payload = _open(ciphers, _NONCE_PREFIX + header[-8:], packet[end:], header, sender)
         if life is None:
             life = lives[boot] = _Life(ciphers)
             self._forget_lives(sender)
@@ -139,16 +148,18 @@ class Seal:
         return Opened(sender, boot, payload)
 
     def keep(self, sender: str, boot: int) -> None:
-        """This is the sender's present life: its replay window must not be forgotten."""
+        """This is the sender's present life: its replay window must not be forgotten.
+
+        Who records the packets of many former lives and plays them again can
+        make a node forget former lives only, whose news is old.
+        """
         self._kept[sender] = boot
 
     def _forget_lives(self, sender: str) -> None:
         lives = self._lives[sender]
-        for boot in list(lives):
-            if len(lives) <= LIVES:
-                return
-            if boot != self._kept.get(sender):
-                del lives[boot]
+        if len(lives) > LIVES:
+            kept = self._kept.get(sender)
+            del lives[next(boot for boot in lives if boot != kept)]
 
 
 def _header(channel: Channel, sender: str) -> bytes:
@@ -156,22 +167,20 @@ def _header(channel: Channel, sender: str) -> bytes:
     return bytes((PROTOCOL_VERSION, channel, len(name))) + name
 
 
-def _parse(packet: bytes, channel: Channel) -> tuple[int, str]:
-    """Where the header ends, and the sender's name."""
+def _unreadable(packet: bytes, channel: Channel) -> WireError:
+    """What is wrong with a packet that has no whole header of a member of the cluster."""
     if len(packet) < 3:
-        raise MalformedPacket(f"({len(packet)} bytes)")
-    version, sealed_for, length = packet[0], packet[1], packet[2]
+        return MalformedPacket(f"({len(packet)} bytes)")
+    version, sealed_for, length = packet[:3]
     if not OLDEST_VERSION <= version <= PROTOCOL_VERSION:
-        raise UnknownProtocolVersion(
+        return UnknownProtocolVersion(
             f"(version {version}; this node speaks {OLDEST_VERSION} to {PROTOCOL_VERSION})"
         )
-    end = 3 + length + _BOOT_AND_COUNTER.size
-    if sealed_for != channel or len(packet) < end + TAG_SIZE:
-        raise MalformedPacket(f"({len(packet)} bytes for channel {sealed_for})")
-    try:
-        return end, packet[3 : 3 + length].decode()
-    except UnicodeDecodeError as error:
-        raise MalformedPacket("(the sender's name is not UTF-8)") from error
+    if sealed_for != channel:
+        return MalformedPacket(f"({len(packet)} bytes for channel {sealed_for})")
+    if len(packet) < 3 + length + _BOOT_AND_COUNTER.size + TAG_SIZE:
+        return MalformedPacket(f"(cut off after {len(packet)} bytes)")
+    return UnknownSender(f"({packet[3 : 3 + length].decode(errors='replace')!r})")
 
 
 def _open(
