@@ -61,15 +61,15 @@ def read(path: str) -> Document:
             mode = os.fstat(file.fileno()).st_mode
             content = file.read(MAX_SIZE + 1)
     except FileNotFoundError:
-        _fail("there is no such file; name the configuration with -c FILE")
+        _fail("no such file; name the configuration with -c FILE")
     except IsADirectoryError:
-        _fail("is a directory; name the file in it")
+        _fail("a directory; name the file in it")
     except PermissionError:
         _fail(f"user {os.geteuid()} may not read it; change its owner or mode, or the user")
     except (OSError, ValueError) as error:
         _fail(f"cannot be read: {_reason(error)}")
     if len(content) > MAX_SIZE:
-        _fail(f"is larger than {MAX_SIZE // 1024 // 1024} MiB: is it the right file?")
+        _fail(f"larger than {MAX_SIZE // 1024 // 1024} MiB: is it the right file?")
     value, faults = parse(content)
     return Document(value, faults, mode)
 
@@ -81,7 +81,7 @@ def parse(content: bytes) -> tuple[Any, tuple[Fault, ...]]:
     """
     text = _decode(content)
     if not text.strip():
-        _fail("is empty; expected a JSON object")
+        _fail("empty; expected a JSON object")
     repeated: list[tuple[dict[str, Any], list[str]]] = []
 
     def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -117,14 +117,14 @@ def _decode(content: bytes) -> str:
         _fail("begins with a byte order mark; save it as UTF-8 without one (without BOM)")
     for mark, name in _MARKS:
         if content.startswith(mark):
-            _fail(f"is {name}; save it as UTF-8")
+            _fail(f"{name}; save it as UTF-8")
     try:
         return content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         column = error.start - content.rfind(b"\n", 0, error.start)
         where = f"line {line}, byte {column}"
-        _fail(f"is not UTF-8: {where} is 0x{content[error.start]:02x}; save it as UTF-8")
+        _fail(f"not UTF-8: {where} is 0x{content[error.start]:02x}; save it as UTF-8")
 
 
 class _Constant(float):
@@ -148,7 +148,7 @@ def _inner_faults(root: Any, repeated: dict[int, list[str]]) -> Iterator[Fault]:
         if len(path) > MAX_DEPTH:
             raise Unreadable(Problem(f"{place(path[:4])}...", TOO_DEEP))
         for name in repeated.get(id(value), ()):
-            yield Fault((*path, name), "is there more than once; keep one of them", usable=True)
+            yield Fault((*path, name), "there more than once; keep one of them", usable=True)
         for key, inner in _members(value):
             inside = (*path, key)
             if isinstance(key, str) and not _is_text(key):
@@ -165,7 +165,7 @@ def _inner_faults(root: Any, repeated: dict[int, list[str]]) -> Iterator[Fault]:
 
 def _not_finite(number: float) -> str:
     if not isinstance(number, _Constant):
-        return "is too large a number"
+        return "too large a number"
     name = "NaN" if math.isnan(number) else str(float(number)).replace("inf", "Infinity")
     return f"{name} is no number in JSON"
 

@@ -75,6 +75,6 @@ def _own_id(
             message = f"{source} {shown(candidate)}, and there is no such server{hint}"
             faults.append(Fault(("id",), message))
         return None
-    message = "is missing; expected one of the servers, here, with --id or in FLIP_ID"
+    message = "missing; expected one of the servers, here, with --id or in FLIP_ID"
     faults.append(Fault(("id",), message))
     return None

@@ -39,7 +39,7 @@ def names_fit_packets(parts: Parts) -> Iterator[Fault]:
 def one_list_of_systems(parts: Parts) -> Iterator[Fault]:
     for id, server in parts.servers.items():
         if "system" in server and "systems" in server:
-            message = 'is another spelling of "systems", which is there too; keep one of them'
+            message = 'another spelling of "systems", which is there too; keep one of them'
             yield Fault(("servers", id, "system"), message)
 
 

@@ -18,11 +18,11 @@ _HOMES = (("the top of the file", TOP), ("servers.ID", SERVER), ("cluster.system
 def faults(value: Any) -> Iterator[Fault]:
     """Everything in which a JSON value differs from the schema."""
     # It takes 50 ms and 5 MB, which commands that read no file need not spend.
-    from jsonschema import Draft202012Validator, FormatChecker
-    from jsonschema.validators import extend
+    from jsonschema import Draft202012Validator, FormatChecker, validators
 
     checker = FormatChecker(formats=())
     checker.checks("ip", raises=ValueError)(_is_address)
+    extend: Any = validators.extend  # untyped
     validator = extend(Draft202012Validator, {"uniqueItems": _unique})
     for error in validator(schema(), format_checker=checker).iter_errors(value):
         yield from _faults(error)
@@ -57,7 +57,7 @@ def _faults(error: ValidationError) -> Iterator[Fault]:
         for name in needed:
             if name not in value and error.message.startswith(repr(name)):
                 expected = schema["properties"][name]["description"]
-                yield Fault((*path, name), f"is missing; expected {expected}")
+                yield Fault((*path, name), f"missing; expected {expected}")
     elif error.validator == "uniqueItems":
         yield from _repeated(path, value)
     else:
