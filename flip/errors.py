@@ -33,7 +33,7 @@ class ConfigError(FlipError):
 
     def __str__(self) -> str:
         if len(self.problems) == 1 and not self.problems[0].place:
-            return f"{self.path} {self.problems[0]}"
+            return f"{self.path}: {self.problems[0]}"
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
         return "\n".join((f"{self.path}: {count}", *(f"  {problem}" for problem in self.problems)))
 

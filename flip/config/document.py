@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -87,8 +88,8 @@ def parse(content: bytes) -> tuple[Any, tuple[Fault, ...]]:
     def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         built = dict(pairs)
         if len(built) < len(pairs):
-            names = [name for name, _ in pairs]
-            repeated.append((built, [name for name in built if names.count(name) > 1]))
+            counts = Counter(name for name, _ in pairs)
+            repeated.append((built, [name for name, count in counts.items() if count > 1]))
         return built
 
     try:

@@ -58,7 +58,7 @@ class Paths:
                 self.faults.append(Fault((name,), message))
         text = text.replace("{id}", self._id)
         if text == "~" or text.startswith("~/"):
-            return self._home(name) / text[2:]
+            return self._home(name) / text[1:].lstrip("/")
         return Path(os.path.normpath(self._base / text))
 
     def _state_dir(self) -> Path:

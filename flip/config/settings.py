@@ -22,7 +22,7 @@ REQUIRED = object()
 
 # The description of a schema completes the sentence "expected ...".
 _WITHOUT_NUL = "^[^\\u0000]*$"
-_CONTROL = "[\\u0000-\\u001f\\u007f]"
+_CONTROL = "[\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]"
 _NAME = {
     "type": "string",
     "minLength": 1,
