@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 
 from flip.log import Logger
 from flip.membership.health import Health
 from flip.membership.pace import Pace
 from flip.membership.probe import Probe, Verdict
+from flip.membership.repeat import repeating
 from flip.membership.roster import Change, Roster, State
 from flip.membership.sweep import Sweep
 from flip.membership.touch import Touch
@@ -79,16 +79,13 @@ class Detector:
         self._early_votes: dict[str, float] = {}
         self._pace = Pace(clock, self._probe)
         self._sweep = Sweep(rng, self._candidates, self._pace.add)
-        self._loop = LoopingCall(self._step)
-        self._loop.clock = clock
+        self._loop = repeating(clock, self._step, "the probe rotation")
         roster.subscribe(self._changed)
 
     def start(self) -> None:
         """Probe everybody once, then go on in rotation."""
+        self._loop.start(self._interval, now=False)
         self.probe_soon(self._roster.others)
-        self._loop.start(self._interval, now=False).addErrback(
-            lambda failure: _log.failure("the probe rotation ended", failure)
-        )
 
     def stop(self) -> None:
         """End all probes without a verdict."""
@@ -100,7 +97,12 @@ class Detector:
 
     def probe_soon(self, members: Iterable[str]) -> None:
         """Probe out of turn: at once, or as soon as the pace allows."""
-        self._pace.add(members)
+        if self._loop.running:
+            self._pace.add(members)
+
+    def hear_out(self) -> None:
+        """Probe whoever has not answered since this node last lost sight of the others."""
+        self.probe_soon(self._touch.unheard())
 
     def sign_of_life(self, id: str) -> None:
         """A member that was not known to be reachable has just sent something."""
@@ -111,28 +113,28 @@ class Detector:
             self.probe_soon((id,))
 
     def _step(self) -> None:
-        chosen: set[str] = set()
-        while len(chosen) < min(self._per_interval, len(self._roster.others)):
-            id = self._next()
-            if id is None or id in chosen:
-                break
-            chosen.add(id)
+        for id in self._next(self._per_interval):
             self._probe(id)
         self._judged()
 
-    def _next(self) -> str | None:
+    def _next(self, count: int) -> list[str]:
         """The next of the rotation: each member once per round, a new order every round.
 
         Down members stay in it, so that partitions heal; those that left do not.
         """
-        for _ in range(2):
-            while self._rotation:
-                id = self._rotation.pop()
-                if self._roster.state(id) is not State.LEFT:
-                    return id
-            self._rotation = list(self._roster.others)
+        due = self._not_left(self._rotation)
+        chosen, self._rotation = due[:count], due[count:]
+        if len(chosen) < count:
+            # The step begins another round, but probes nobody twice.
+            self._rotation = self._not_left(self._roster.others)
             self._rng.shuffle(self._rotation)
-        return None
+            fresh = [id for id in self._rotation if id not in chosen][: count - len(chosen)]
+            self._rotation = [id for id in self._rotation if id not in fresh]
+            chosen += fresh
+        return chosen
+
+    def _not_left(self, members: Iterable[str]) -> list[str]:
+        return [id for id in members if self._roster.state(id) is not State.LEFT]
 
     def _probe(self, id: str) -> bool:
         if id in self._probes or self._roster.state(id) is State.LEFT:
@@ -152,7 +154,18 @@ class Detector:
         )
         return True
 
+    def asked_about(self, id: str) -> None:
+        """Another member cannot reach `id`: look for oneself, unless it is known to be silent.
+
+        A probe that finds nothing new must not make others probe, or all probe
+        a dead member for ever.
+        """
+        if self._touch.reachable.get(id, True) and self._roster.present(id):
+            self.probe_soon((id,))
+
     def _ask_others(self, probe: Probe) -> None:
+        if not self._roster.present(probe.target):
+            return  # a quorum has looked; that it is back, it proves by answering itself
         able = [
             id
             for id in self._roster.others
@@ -180,6 +193,8 @@ class Detector:
         self._touch.missed(probe.target, probe.began)
         if in_touch and self._has_witnesses(probe.began, probe.target):
             self._vote(probe.target, probe.accused)
+        elif self._touch.in_touch and not in_touch:
+            self.probe_soon((probe.target,))
 
     def _has_witnesses(self, since: float, suspect: str) -> bool:
         needed = min(self._roster.quorum - 1, WITNESSES)
@@ -209,25 +224,28 @@ class Detector:
         if change.member == self._roster.me:
             return
         if change.state is State.LEFT:
+            self._touch.parted(change.member)
             self._sweep.ended(change.member, missed=False)
         if change.new_votes - {self._roster.me}:
             self.probe_soon((change.member,))
-        before = change.record_before.incarnation if change.record_before else 0
-        risen = change.record is not None and change.record.incarnation > before
+        record, before = change.record, change.record_before
+        risen = record is not None and (before is None or record.incarnation > before.incarnation)
         if risen and self._touch.reachable.get(change.member) is False:
-            if change.source != change.member:
-                self._vote_early(change)
+            # A new life is no refutation, and others may well know of it first.
+            same_life = record is not None and before is not None and record.boot == before.boot
+            if same_life and change.source != change.member:
+                self._vote_early(change.member)
             self.probe_soon((change.member,))
 
-    def _vote_early(self, change: Change) -> None:
+    def _vote_early(self, suspect: str) -> None:
         """Own evidence stands against hearsay: an old datagram must not revive a dead member.
 
         At most one such vote per member and `timeout` (rule D10 of docs/design.md).
         """
         now = self._clock.seconds()
-        if now - self._early_votes.get(change.member, -self._timeout) < self._timeout:
+        if now - self._early_votes.get(suspect, -self._timeout) < self._timeout:
             return
         recently = now - self._timeout - self._interval
-        if self._touch.in_touch and self._has_witnesses(recently, change.member) and change.record:
-            self._early_votes[change.member] = now
-            self._vote(change.member, change.record.incarnation)
+        if self._touch.in_touch and self._has_witnesses(recently, suspect):
+            self._early_votes[suspect] = now
+            self._vote(suspect, self._roster[suspect].incarnation)

@@ -41,7 +41,7 @@ class Exchange:
     """Implements `flip.membership.detector.Questions` and answers those of others.
 
     :param timeout: seconds after which nobody waits for an answer any more.
-    :param probe_soon: asks the detector to probe members out of turn.
+    :param asked_about: called with a member that another one asks to ping.
     :param sign_of_life: called with a member that pings this node and has not
         answered it yet.
     :param acked: called with a member that has just answered this node directly.
@@ -56,7 +56,7 @@ class Exchange:
         touch: Touch,
         timeout: float,
         *,
-        probe_soon: Callable[[Iterable[str]], None],
+        asked_about: Callable[[str], None],
         sign_of_life: Callable[[str], None],
         acked: Callable[[str], None],
     ) -> None:
@@ -66,7 +66,7 @@ class Exchange:
         self._roster = roster
         self._touch = touch
         self._timeout = timeout
-        self._probe_soon = probe_soon
+        self._asked_about = asked_about
         self._sign_of_life = sign_of_life
         self._acked = acked
         self._questions: dict[int, _Question] = {}
@@ -147,7 +147,7 @@ class Exchange:
             sender, request.nonce, request.target, self._clock.seconds(), timer
         )
         self._protocol.ping(request.target, nonce)
-        self._probe_soon((request.target,))
+        self._asked_about(request.target)
 
     def _excuse(self, nonce: int) -> None:
         """No answer yet: say so, and wait for it a while longer."""

@@ -8,7 +8,6 @@ ever; the younger of the two has to go.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,11 +16,12 @@ import msgspec
 from flip.log import Logger
 from flip.membership.roster import Change, Claims, Roster
 from flip.wire.claims import claims_hash, encode_claims
-from flip.wire.messages import Record, Status, Update
+from flip.wire.messages import INCARNATIONS, Record, Status, Update
 
-# A dead life's records may arrive in two steps, from a member that lagged and
-# from one that did not; a third rise has a living process behind it.
-RISES_OF_A_DOUBLE = 3
+# How far to rise above another life of this id. Records of a dead one may go on
+# arriving, from members that lag, and be a few refutations apart; what is above
+# the leap was written by a process that has heard of it, and so is alive.
+LEAP = 60_000
 
 _log = Logger()
 
@@ -34,8 +34,8 @@ class OwnRecord:
         whom it concerns most.
     :param raised: called with each new incarnation, before anybody hears of it,
         and with those whose votes made this node raise it.
-    :param doubled: called once with whether this node is the younger of two
-        living processes with its id.
+    :param doubled: called once per other living process with this id, with
+        whether this node is the younger one; that one raises nothing any more.
     """
 
     def __init__(
@@ -56,7 +56,10 @@ class OwnRecord:
         self._published = published
         self._raised = raised
         self._doubled = doubled
-        self._rises: Counter[int] = Counter()
+        self._leapt: set[int] = set()  # the boots that this node has leapt above
+        self._doubles: set[int] = set()
+        self._gives_way = False
+        self._exhausted = False
         self._raised(record.incarnation, frozenset())
         self._declare(frozenset())
         roster.subscribe(self._changed)
@@ -92,30 +95,47 @@ class OwnRecord:
         if change.member != self._roster.me or self.record.status == Status.LEFT:
             return
         me = self._roster[self._roster.me]
-        foreign = me.record if me.record is not None and me.record.boot != self.record.boot else None
-        if foreign is not None:
-            self._meet(foreign)
+        foreign = me.record if me.record != self.record else None
+        if foreign is not None and foreign.boot in self._leapt | {self.record.boot}:
+            self._meet_double(foreign)
         seen = max(me.incarnation, me.accused)
-        overtaken = seen > self.record.incarnation or me.record != self.record
-        if overtaken or me.voters:
-            self._raise_above(seen, me.voters)
+        overtaken = seen > self.record.incarnation or foreign is not None
+        if (overtaken or me.voters) and not self._gives_way:
+            self._raise_above(seen, me.voters, foreign)
 
-    def _meet(self, foreign: Record) -> None:
-        self._rises[foreign.boot] += 1
-        if self._rises[foreign.boot] == RISES_OF_A_DOUBLE:
-            younger = (self.record.birth, self.record.boot) > (foreign.birth, foreign.boot)
-            self._doubled(younger)
+    def _meet_double(self, foreign: Record) -> None:
+        if foreign.boot in self._doubles:
+            return
+        self._doubles.add(foreign.boot)
+        self._gives_way = (self.record.birth, self.record.boot) > (foreign.birth, foreign.boot)
+        self._doubled(self._gives_way)
 
-    def _raise_above(self, seen: int, voters: frozenset[str]) -> None:
+    def _raise_above(self, seen: int, voters: frozenset[str], foreign: Record | None) -> None:
+        leaps = foreign is not None and foreign.boot not in self._leapt
+        incarnation = min(seen + (LEAP if leaps else 1), INCARNATIONS - 1)
+        if incarnation <= seen:
+            self._give_up(seen)
+            return
+        if foreign is not None:
+            self._leapt.add(foreign.boot)
         self.record = msgspec.structs.replace(
-            self.record, incarnation=seen + 1, version=self.record.version + 1
+            self.record, incarnation=incarnation, version=self.record.version + 1
         )
         _log.info(
             "raised the incarnation to {incarnation}: {reason}",
-            incarnation=self.record.incarnation,
+            incarnation=incarnation,
             reason=f"{', '.join(sorted(voters))} could not reach this node"
             if voters
             else "another record of this node was seen",
         )
-        self._raised(self.record.incarnation, voters)
+        self._raised(incarnation, voters)
         self._declare(voters)
+
+    def _give_up(self, seen: int) -> None:
+        if not self._exhausted:
+            self._exhausted = True
+            _log.critical(
+                "cannot rise above incarnation {seen}, which a member made up: this node cannot"
+                " refute it. Stop all nodes, move their journals away, and start them again.",
+                seen=seen,
+            )

@@ -44,8 +44,9 @@ class Pace:
         self._counted = now
         while self._queue and self._tokens >= 1:
             member, _ = self._queue.popitem(last=False)
-            if self._start(member):
-                self._tokens -= 1
+            self._tokens -= 1
+            if not self._start(member):
+                self._tokens += 1
         if self._queue and self._resumption is None:
             self._resumption = self._clock.callLater(BURST / RATE / 2, self._resume)
 

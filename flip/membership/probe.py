@@ -21,6 +21,7 @@ _log = Logger()
 
 TRIES = 6
 DIRECT_ONLY = 2  # tries before other members are asked too: a third of the time
+ENOUGH = 5  # tries without which silence proves nothing: three are three false downs too many
 
 
 class Verdict(enum.Enum):
@@ -103,13 +104,12 @@ class Probe:
             self._retry.stop()
 
     def _expire(self) -> None:
-        self._deadline = None
-        if self._clock.seconds() - self._ends <= LATE:
-            self._end(Verdict.MISSED)
-            return
-        # The event loop stalled past the deadline: answers may wait in the
-        # socket, which is read before the next call at zero delay.
-        self._deadline = self._clock.callLater(0, self._end, Verdict.UNJUDGED)
+        # A stall past the deadline, or one that ate up the tries, says nothing about
+        # the target. Answers may wait in the socket, which the reactor reads before
+        # it makes the next call at zero delay.
+        late = self._clock.seconds() - self._ends > LATE
+        verdict = Verdict.UNJUDGED if late or self._tries < ENOUGH else Verdict.MISSED
+        self._deadline = self._clock.callLater(0, self._end, verdict)
 
     def _end(self, verdict: Verdict) -> None:
         if self._deadline is not None and self._deadline.active():

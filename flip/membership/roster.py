@@ -16,12 +16,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from flip.errors import MalformedPacket
-from flip.wire.claims import Phase, UnreadableClaims, claims_hash, decode_claims
+from flip.wire.claims import Phase, UnreadableClaims, claims_hash, data_digest, decode_claims
 from flip.wire.messages import Record, Status, Update, encode
 
 Claims = Mapping[str, Mapping[str, Phase]]
 
 NO_CLAIMS: Claims = {}
+
+# State, record, claims and votes (incarnation, voter) of a member before a merge.
+_Before = tuple["State", Record | None, Claims | None, set[tuple[int, str]]]
 
 
 class State(enum.Enum):
@@ -39,14 +42,16 @@ class Member:
 
     `witnessed` is the highest incarnation that a packet of the member itself
     carried: it voids older votes even before the record that belongs to it
-    arrives. `claims` is None while the member may hold anything: its record is
-    known but the claims that belong to it are not, or cannot be read yet.
+    arrives. `claims` is None while the member may hold anything: the record of
+    its incarnation or the claims that belong to it are not known, or cannot be
+    read yet; `missing` names the data lists that would help.
     """
 
     id: str
     record: Record | None = None
     body: bytes | None = None
     claims: Claims | None = None
+    missing: tuple[bytes, ...] = ()
     witnessed: int = 0
     accused: int = 0
     voters: frozenset[str] = frozenset()
@@ -57,6 +62,11 @@ class Member:
     def incarnation(self) -> int:
         """The highest incarnation known of, 0 for a member never heard of."""
         return max(self.record.incarnation if self.record else 0, self.witnessed)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the record is of an earlier incarnation than the member's packets."""
+        return self.record is not None and self.record.incarnation < self.witnessed
 
     @property
     def votes(self) -> frozenset[str]:
@@ -113,7 +123,6 @@ class Roster:
         self.me = me
         self.quorum = quorum
         self.lists = dict(lists)
-        self.missing_lists: set[bytes] = set()
         self.digest = 0
         self.buried = 0  # the highest incarnation at which this node was voted down
         self._members = {id: Member(id, update=Update(id)) for id in servers}
@@ -139,6 +148,11 @@ class Roster:
         """The ids of all members but this node."""
         return self._others
 
+    @property
+    def missing_lists(self) -> set[bytes]:
+        """Digests of the data lists without which some claims cannot be read."""
+        return {digest for member in self for digest in member.missing}
+
     def subscribe(self, observer: Callable[[Change], None]) -> None:
         """Call `observer` after every merge that changed a member."""
         self._observers.append(observer)
@@ -146,7 +160,9 @@ class Roster:
     def state(self, id: str) -> State:
         """What the votes, or the member's own good-bye, say of a member."""
         member = self._members[id]
-        if member.record is not None and member.record.status == Status.LEFT:
+        record = member.record
+        # A good-bye is the last word of its incarnation only: who speaks again is back.
+        if record is not None and record.status == Status.LEFT and not member.outdated:
             return State.LEFT
         votes = len(member.votes)
         if votes >= self.quorum:
@@ -163,6 +179,8 @@ class Roster:
         if incarnation > member.incarnation:
             before = self._snapshot(member)
             member.witnessed = incarnation
+            # A new life may hold anything until its record says what.
+            member.claims, member.missing = None, ()
             self._announce(member, before, sender)
             self._deliver()
 
@@ -180,16 +198,18 @@ class Roster:
 
     def learn_lists(self, lists: Mapping[bytes, tuple[str, ...]]) -> None:
         """Take data lists of other configurations and read the claims that waited for them."""
-        wanted = {digest: lists[digest] for digest in self.missing_lists & lists.keys()}
-        if not wanted:
-            return
+        wanted = {
+            digest: points
+            for digest, points in lists.items()
+            if digest in self.missing_lists and data_digest(points) == digest
+        }
         self.lists.update(wanted)
-        self.missing_lists -= wanted.keys()
         for member in self:
-            if member.claims is None and member.body is not None:
+            if not wanted.keys().isdisjoint(member.missing):
                 before = self._snapshot(member)
-                member.claims = self._read(member.body)
-                self._announce(member, before, member.id)
+                self._read_claims(member)
+                if member.claims is not None:
+                    self._announce(member, before, member.id)
         self._deliver()
 
     def _merge_one(self, member: Member, update: Update, source: str) -> None:
@@ -214,9 +234,23 @@ class Roster:
         for candidate in (member.body, body, b""):
             if candidate is not None and claims_hash(candidate) == record.claims_hash:
                 if candidate != member.body or member.claims is None:
-                    member.body, member.claims = candidate, self._read(candidate)
+                    member.body = candidate
+                    self._read_claims(member)
                 return
-        member.body = member.claims = None
+        member.body, member.claims, member.missing = None, None, ()
+
+    def _read_claims(self, member: Member) -> None:
+        member.claims, member.missing = None, ()
+        if member.body is None or member.outdated:
+            return
+        try:
+            member.claims = decode_claims(member.body, self.lists)
+        except UnreadableClaims as unreadable:
+            member.missing = unreadable.missing
+        except MalformedPacket:
+            # The member itself is the only writer of these bytes; until it writes
+            # others it counts as claiming everything, which is the safe reading.
+            pass
 
     def _merge_votes(self, member: Member, update: Update) -> None:
         voters = frozenset(
@@ -238,35 +272,20 @@ class Roster:
         if len(voters | known) >= self.quorum:
             self.buried = max(self.buried, accused)
 
-    def _read(self, body: bytes) -> Claims | None:
-        try:
-            return decode_claims(body, self.lists)
-        except UnreadableClaims as unreadable:
-            self.missing_lists.update(unreadable.missing)
-        except MalformedPacket:
-            # The member itself is the only writer of these bytes; until it writes
-            # others it counts as claiming everything, which is the safe reading.
-            pass
-        return None
-
     def _refingerprint(self, member: Member) -> None:
         # The claims are named by the record's hash of them, so the digest of
         # two nodes is equal even where one has yet to fetch a large body.
-        content = encode((member.record, member.accused, sorted(member.voters)))
-        hashed = hashlib.blake2b(content, digest_size=8, key=member.id.encode()[:64]).digest()
+        content = encode((member.id, member.record, member.accused, sorted(member.voters)))
+        hashed = hashlib.blake2b(content, digest_size=8).digest()
         fingerprint = int.from_bytes(hashed, "big")
         self.digest ^= member.fingerprint ^ fingerprint
         member.fingerprint = fingerprint
 
-    def _snapshot(self, member: Member) -> tuple[State, Record | None, Claims | None, set[str]]:
-        return self.state(member.id), member.record, member.claims, set(member.votes)
+    def _snapshot(self, member: Member) -> _Before:
+        votes = {(member.accused, voter) for voter in member.votes}
+        return self.state(member.id), member.record, member.claims, votes
 
-    def _announce(
-        self,
-        member: Member,
-        before: tuple[State, Record | None, Claims | None, set[str]],
-        source: str,
-    ) -> None:
+    def _announce(self, member: Member, before: _Before, source: str) -> None:
         state, record, claims, votes = before
         change = Change(
             member=member.id,
@@ -277,7 +296,9 @@ class Roster:
             claims_before=claims,
             claims=member.claims,
             votes=member.votes,
-            new_votes=member.votes - votes,
+            new_votes=frozenset(
+                voter for voter in member.votes if (member.accused, voter) not in votes
+            ),
             source=source,
         )
         self._undelivered.append(change)

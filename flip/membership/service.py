@@ -13,25 +13,28 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IDelayedCall
 
 from flip.config import Config
 from flip.errors import CannotListen, WireError
 from flip.log import Logger
-from flip.membership.datagram import MESSAGE_ROOM, GossipProtocol
+from flip.membership.datagram import GossipProtocol, news_room
 from flip.membership.detector import Detector
 from flip.membership.dissemination import Dissemination
 from flip.membership.exchange import Exchange
 from flip.membership.health import Health
 from flip.membership.own import OwnRecord
+from flip.membership.port import listen_udp
 from flip.membership.pulse import Pulse
 from flip.membership.roster import Change, Claims, Roster, State
 from flip.membership.sync import Sync
 from flip.membership.touch import Touch
 from flip.wire.claims import data_digest
-from flip.wire.messages import Record, Status
+from flip.wire.messages import INCARNATIONS, Record, Status
 from flip.wire.seal import Seal
 
 FANOUT = 3  # members, beside those concerned, that hear of a change at once
+RELAY_PAUSE = 0.05  # seconds between two pushes of what other members found out
 SMALL = 8  # up to this many others, everybody hears of it at once
 
 _log = Logger()
@@ -68,7 +71,8 @@ class Membership(Service):
         self._found_down_observers: list[Callable[[], None]] = []
         self._doubled_observers: list[Callable[[bool], None]] = []
         self._concerned: set[str] = set()
-        self._push_pending = False
+        self._push: IDelayedCall | None = None
+        self._pushed = self._asked = float("-inf")
         self._buried = 0
         data = {name: system.data for name, system in config.systems.items()}
         addresses = {id: (server.ip, server.port) for id, server in config.servers.items()}
@@ -80,7 +84,7 @@ class Membership(Service):
             {data_digest(points): points for points in data.values()},
         )
         self.touch = Touch(self.roster, config.ping_timeout, reactor.seconds)
-        room = config.max_packet - seal.overhead - MESSAGE_ROOM
+        room = news_room(config.max_packet, seal.overhead, config.servers)
         dissemination = Dissemination(self.roster, room, rng)
         self.protocol = GossipProtocol(reactor, seal, self.roster, dissemination, addresses)
         self._exchange = Exchange(
@@ -90,7 +94,7 @@ class Membership(Service):
             self.roster,
             self.touch,
             config.ping_timeout,
-            probe_soon=lambda members: self._detector.probe_soon(members),
+            asked_about=lambda member: self._detector.asked_about(member),
             sign_of_life=lambda member: self._detector.sign_of_life(member),
             acked=self._acked,
         )
@@ -118,6 +122,8 @@ class Membership(Service):
         )
         self._pulse = Pulse(reactor, min(0.5, config.ping_timeout / 4), self._late)
         self.roster.subscribe(self._changed)
+        # The journal may have followed a member that was out of order up to the bound.
+        birth = min(birth, INCARNATIONS - 1)
         record = Record(
             config.id, birth, 0, Status.JOINING, birth, boot, config.digest, config.config_version
         )
@@ -175,9 +181,7 @@ class Membership(Service):
         me = self._config.me
         address = self._config.bind or me.ip
         try:
-            self._udp = self._reactor.listenUDP(
-                me.port, self.protocol, interface=address, maxPacketSize=65536
-            )
+            self._udp = listen_udp(self._reactor, me.port, self.protocol, address)
             self._tcp = self._reactor.listenTCP(me.port, self.sync, interface=address)
         except CannotListenError as error:
             raise CannotListen(
@@ -199,6 +203,8 @@ class Membership(Service):
 
     async def _stop(self) -> None:
         await maybeDeferred(super().stopService)
+        if self._push is not None and self._push.active():
+            self._push.cancel()
         self._pulse.stop()
         self._detector.stop()
         self._exchange.stop()
@@ -232,7 +238,10 @@ class Membership(Service):
 
     def _judge(self) -> None:
         self._learn_of_burial()
+        was_in_touch = self.touch.in_touch
         if self.touch.judge():
+            if self.touch.in_touch and not was_in_touch:
+                self._detector.hear_out()
             _call_each(self._touch_observers)
         self._sync_where_needed()
 
@@ -247,6 +256,11 @@ class Membership(Service):
                 overdue.append((since, peer))
         if overdue and self.running:
             self.sync.begin(min(overdue)[1])
+        elif self.running and not self.touch.in_touch and now - self._asked >= limit / 2:
+            # Where no answer comes over UDP, TCP may bring one: from behind a
+            # firewall, or to a process whose id and answers another one has (D9).
+            self._asked = now
+            self.sync.begin(self._rng.choice(self.roster.others))
         for member in self.roster:
             if member.record is not None and member.claims is None:
                 self._fetch_claims(member.id, member.id)
@@ -257,13 +271,13 @@ class Membership(Service):
                 self.sync.begin(peer)
                 return
 
-    def _late(self, lateness: float) -> None:
-        self.health.worsen(f"its event loop was {lateness:.1f} s late")
-        if lateness > self._config.ping_timeout:
+    def _late(self, silence: float) -> None:
+        self.health.worsen(f"nothing ran for {silence:.1f} s")
+        if silence > self._config.ping_timeout:
             _log.warn(
-                "this node stood still for {lateness:.1f} s: what it knew is old,"
+                "this node stood still for {silence:.1f} s: what it knew is old,"
                 " it takes and releases nothing until a quorum has answered",
-                lateness=lateness,
+                silence=silence,
             )
             self.touch.begin_epoch()
             _call_each(self._touch_observers)
@@ -278,23 +292,31 @@ class Membership(Service):
             told = told or before is None or _head(record) != _head(before)
         if told and change.member != self.roster.me:
             # The suspect alone can answer a vote.
-            self._push(frozenset((change.member,)) if change.new_votes else frozenset())
+            suspect = frozenset((change.member,)) if change.new_votes else frozenset()
+            # What others have found out they tell too; a death among many must not
+            # make everybody tell everybody once per vote.
+            mine = change.source == self.roster.me
+            self._push_soon(suspect, 0.0 if mine else RELAY_PAUSE)
         if change.state is not change.state_before:
             self._judge()
 
     def _published(self, concerned: frozenset[str]) -> None:
-        self._push(concerned)
+        self._push_soon(concerned)
 
-    def _push(self, concerned: frozenset[str]) -> None:
-        self._concerned |= concerned
-        if not self._push_pending and self.running:
-            self._push_pending = True
-            self._reactor.callLater(0, self._push_now)
-
-    def _push_now(self) -> None:
-        self._push_pending = False
+    def _push_soon(self, concerned: frozenset[str], pause: float = 0.0) -> None:
+        """Tell some members the news, at most once per `pause`."""
         if not self.running:
             return
+        self._concerned |= concerned
+        wait = max(0.0, self._pushed + pause - self._reactor.seconds())
+        if self._push is not None and self._push.active():
+            if self._push.getTime() - self._reactor.seconds() > wait:
+                self._push.reset(wait)
+        else:
+            self._push = self._reactor.callLater(wait, self._push_now)
+
+    def _push_now(self) -> None:
+        self._pushed = self._reactor.seconds()
         others = self.roster.others
         chosen = set(others)
         if len(others) > SMALL:

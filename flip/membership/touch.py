@@ -66,15 +66,18 @@ class Touch:
         if self.in_touch and began >= self.in_touch_since:
             self._missed.setdefault(member, self._seconds())
 
+    def parted(self, member: str) -> None:
+        """`member` left: should it come back, nothing is known of it."""
+        self.reachable.pop(member, None)
+        self._missed.pop(member, None)
+
     def synced(self, member: str) -> None:
         """This node and `member` knew the same a moment ago."""
         self._synced[member] = self._seconds()
 
     def signs_since(self, since: float, other_than: str) -> int:
         """How many members proved since then that they can hear and answer this node."""
-        return sum(
-            sent >= since for member, sent in self.last_sign.items() if member != other_than
-        )
+        return sum(sent >= since for member, sent in self.last_sign.items() if member != other_than)
 
     def unreachable(self) -> list[str]:
         """Members whose last probe failed, or that left."""
@@ -82,6 +85,15 @@ class Touch:
             id
             for id in self._roster.others
             if self.reachable.get(id) is False or self._roster.state(id) is State.LEFT
+        ]
+
+    def unheard(self) -> list[str]:
+        """Members without a fresh answer in this epoch, except those that left."""
+        return [
+            id
+            for id in self._roster.others
+            if self.last_word.get(id, -1.0) < self.epoch
+            and self._roster.state(id) is not State.LEFT
         ]
 
     def judge(self) -> bool:
@@ -109,12 +121,10 @@ class Touch:
     def _has_settled(self) -> bool:
         synced = sum(at >= self.epoch for at in self._synced.values())
         return synced >= self._roster.quorum - 1 and all(
-            self._has_been_heard_out(id) for id in self._roster.others
+            self._has_had_its_time(id) for id in self.unheard()
         )
 
-    def _has_been_heard_out(self, id: str) -> bool:
-        if self.last_word.get(id, -1.0) >= self.epoch or self._roster.state(id) is State.LEFT:
-            return True
+    def _has_had_its_time(self, id: str) -> bool:
         missed = self._missed.get(id)
         if missed is None:
             return False
