@@ -23,7 +23,7 @@ from flip.holdings.leftovers import Leftovers
 from flip.holdings.outlook import Outlook, rank
 from flip.holdings.system import SERVING, Runner, SystemKeeper
 from flip.log import Logger
-from flip.membership.roster import Change
+from flip.membership.roster import Change, State
 from flip.membership.service import Membership
 from flip.wire.claims import Phase
 from flip.wire.messages import Record
@@ -182,11 +182,23 @@ class Keeper:
             if keeper is not None:
                 keeper.mark((datum,))
                 self._settle_conflict(keeper, change, datum)
+        if _present(change.state) and not _present(change.state_before):
+            self._settle_conflicts(change)
         if _standing(change.record) != _standing(change.record_before) or (
             change.state is not change.state_before
             or (change.claims is None) != (change.claims_before is None)
         ):
             self._mark_all()
+
+    def _settle_conflicts(self, change: Change) -> None:
+        """A member is back: what it claims it may have held all the time."""
+        if change.member == self._config.id:
+            return
+        for name, phases in (change.claims or {}).items():
+            keeper = self.systems.get(name)
+            if keeper is not None:
+                for datum in phases:
+                    self._settle_conflict(keeper, change, datum)
 
     def _settle_conflict(self, keeper: SystemKeeper, change: Change, datum: str) -> None:
         """The one that keeps a data point has the last word to the neighbours (R6)."""
@@ -313,6 +325,10 @@ class Keeper:
                 self._journal.note_event("configuration", alarm)
             else:
                 _log.info("all members run the same configuration again")
+
+
+def _present(state: State) -> bool:
+    return state not in (State.DOWN, State.LEFT)
 
 
 def _standing(record: Record | None) -> object:

@@ -33,30 +33,28 @@ class Outlook:
         self._servers = {name: config.servers_of(name) for name in config.systems}
         # A member not yet heard of in this life may hold anything (R2).
         self._unknown = set(roster.others)
+        self._planning: bool | None = None  # None: to be computed; asked for each data point
 
     def learn(self, change: Change) -> set[Point]:
         """Take in a change; returns the data points whose claims it touched."""
+        self._planning = None
         if change.member == self._roster.me:
             return set()
-        before = dict(_points(change.claims_before or NO_CLAIMS))
-        after = dict(_points(change.claims or NO_CLAIMS))
-        touched = {
-            point
-            for point in before.keys() | after.keys()
-            if before.get(point) is not after.get(point)
-        }
         if change.claims is None:
             self._unknown.add(change.member)
         else:
             self._unknown.discard(change.member)
-        for point in touched:
-            if point in after:
-                self._claimants[point][change.member] = after[point]
+        if change.claims is change.claims_before:
+            return set()
+        touched = dict(_differing(change.claims_before or NO_CLAIMS, change.claims or NO_CLAIMS))
+        for point, phase in touched.items():
+            if phase is not None:
+                self._claimants[point][change.member] = phase
             else:
                 self._claimants[point].pop(change.member, None)
                 if not self._claimants[point]:
                     del self._claimants[point]
-        return touched
+        return set(touched)
 
     def eligible(self, system: str) -> frozenset[str]:
         """Who may be given data of a system.
@@ -118,7 +116,10 @@ class Outlook:
 
     def planning(self) -> bool:
         """Whether no present member's configuration goes before this node's (R7)."""
-        return all((self.rank_of(id) or self.own_rank) <= self.own_rank for id in self.differing())
+        if self._planning is None:
+            ranks = [self.rank_of(id) or self.own_rank for id in self.differing()]
+            self._planning = max(ranks, default=self.own_rank) <= self.own_rank
+        return self._planning
 
     def _leaves(self, id: str) -> bool:
         record = self._roster[id].record
@@ -129,7 +130,9 @@ class Outlook:
         return record is not None and system in record.ineligible
 
 
-def _points(claims: Claims) -> Iterator[tuple[Point, Phase]]:
-    for system, phases in claims.items():
-        for datum, phase in phases.items():
-            yield (system, datum), phase
+def _differing(before: Claims, after: Claims) -> Iterator[tuple[Point, Phase | None]]:
+    """The data points whose phase changed, with the new one; None where it is claimed no more."""
+    for system in before.keys() | after.keys():
+        old, new = before.get(system, {}), after.get(system, {})
+        for datum, _ in old.items() ^ new.items():
+            yield (system, datum), new.get(datum)

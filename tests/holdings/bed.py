@@ -1,0 +1,173 @@
+"""What tests of the keeper's parts share: configurations, a roster, hooks that the test ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from flip.config import Config, Server, System
+from flip.errors import HookFailed
+from flip.holdings.hooks import Hook
+from flip.holdings.journal import Journal
+from flip.holdings.runner import HookCall, HookResult
+from flip.membership.roster import Claims, Roster
+from flip.wire.claims import claims_hash, data_digest, encode_claims
+from flip.wire.messages import Record, Status, Update
+
+NOON = 1_700_049_600.0  # 2023-11-15, 12:00:00 UTC
+DIGEST = b"01234567"
+HOOKS = {event: Hook(event, (f"/hooks/{event}",)) for event in ("alive", "down")}
+
+
+def system(name: str = "ip", data: Iterable[str] = ("a", "b"), **settings: Any) -> System:
+    """A system with everyday settings, but for those given."""
+    everyday: dict[str, Any] = {
+        "name": name,
+        "alive": "alive",
+        "down": "down",
+        "type": "shard",
+        "config": {"interface": "lo0"},
+        "data": tuple(data),
+        "delay": 0.05,
+        "hook_timeout": 10.0,
+        "hook_concurrency": 4,
+        "remove_on_start": True,
+        "on_isolation": "hold",
+        "alive_attempts": 3,
+        "retry_after": 60.0,
+    }
+    return System(**everyday | settings)
+
+
+def config(
+    *systems: System, servers: Mapping[str, Iterable[str]] | None = None, **settings: Any
+) -> Config:
+    """A configuration of the node "me".
+
+    :param servers: id -> its systems; me, flip1 and flip2 with all systems by default.
+    """
+    named = {one.name: one for one in systems or (system(),)}
+    servers = servers or dict.fromkeys(("me", "flip1", "flip2"), tuple(named))
+    everyday: dict[str, Any] = {
+        "id": "me",
+        "quorum": len(servers) // 2 + 1,
+        "gossip_interval": 1.0,
+        "ping_timeout": 1.5,
+        "ping_per_interval": 3,
+        "keys": ("secret",),
+        "log_level": "info",
+        "servers": {
+            id: Server(id, "127.0.0.1", 2200 + place, tuple(listed), None)
+            for place, (id, listed) in enumerate(servers.items())
+        },
+        "systems": named,
+        "config_version": 0,
+        "max_packet": 1232,
+        "bind": None,
+        "hook_dir": None,
+        "state_dir": Path("state"),
+        "control": Path("control"),
+        "path": Path("flip.json"),
+        "warnings": (),
+        "digest": DIGEST,
+    }
+    return Config(**everyday | settings)
+
+
+def roster_of(config: Config) -> Roster:
+    """A roster of a configuration, of which no record is known."""
+    lists = {data_digest(system.data): system.data for system in config.systems.values()}
+    return Roster(config.id, config.servers, config.quorum, lists)
+
+
+class Others:
+    """Writes the other members' records into a roster, as gossip would."""
+
+    def __init__(self, config: Config, roster: Roster) -> None:
+        self._data = {name: system.data for name, system in config.systems.items()}
+        self._roster = roster
+        self._versions: dict[str, int] = {}
+
+    def say(
+        self,
+        member: str,
+        claims: Claims | None = None,
+        *,
+        status: Status = Status.ACTIVE,
+        incarnation: int = 1,
+        ineligible: tuple[str, ...] = (),
+        digest: bytes = DIGEST,
+        config_version: int = 0,
+        hidden: bool = False,
+    ) -> None:
+        """A member's new record.
+
+        :param hidden: the claims themselves have not arrived.
+        """
+        version = self._versions[member] = self._versions.get(member, 0) + 1
+        body = encode_claims(claims or {}, self._data)
+        record = Record(
+            member,
+            incarnation,
+            version,
+            status,
+            birth=1,
+            boot=1,
+            config_digest=digest,
+            config_version=config_version,
+            claims_hash=claims_hash(body),
+            ineligible=ineligible,
+        )
+        self._roster.merge((Update(member, record, None if hidden else body),), member)
+
+    def accuse(self, member: str, *voters: str, incarnation: int = 1) -> None:
+        """Votes against a member."""
+        self._roster.accuse(member, incarnation, voters)
+
+
+class Hooks:
+    """A runner whose hooks end when the test says so.
+
+    :ivar started: every hook that was started, as "event datum".
+    :ivar calls: the calls behind them.
+    """
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.calls: list[HookCall] = []
+        self.running: dict[tuple[str, str], Deferred[HookResult]] = {}
+
+    def run(self, call: HookCall) -> Deferred[HookResult]:
+        point = call.system, call.datum
+        assert point not in self.running, f"two hooks of {point} at once"
+        self.calls.append(call)
+        self.started.append(f"{call.event} {call.datum}")
+        self.running[point] = Deferred()
+        return self.running[point]
+
+    def news(self) -> list[str]:
+        """What was started since the last time."""
+        started, self.started = self.started, []
+        return started
+
+    def succeed(self, datum: str, system: str = "ip") -> None:
+        self.running.pop((system, datum)).callback(HookResult(0.01))
+
+    def fail(self, datum: str, system: str = "ip") -> None:
+        self.running.pop((system, datum)).errback(HookFailed("(exit status 1)"))
+
+
+def open_journal(directory: Path, clock: Clock) -> Journal:
+    """A journal on the test's clock."""
+    journal = Journal(directory, now=lambda: NOON + clock.seconds())
+    journal.open()
+    return journal
+
+
+def phases(journal: Journal) -> dict[str, str]:
+    """What a journal names."""
+    return {held.datum: held.phase.name for held in journal.held()}
