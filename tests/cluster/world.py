@@ -1,0 +1,394 @@
+"""A whole cluster on virtual time: real nodes, simulated machines, network and hooks.
+
+One seed gives one run. After every step the safety rules are checked on what the
+machines really serve, not on what the nodes say; a broken one raises `Violation`
+with the seed and the last things that happened.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import random
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from flip.config import Config, load
+from flip.errors import HookFailed
+from flip.holdings.hooks import Hook
+from flip.holdings.journal import Journal
+from flip.holdings.runner import HookCall, HookResult
+from flip.membership.roster import State
+from flip.node import Node
+from tests.cluster.network import Network
+from tests.cluster.reactor import VirtualReactor
+
+KEY = b"k" * 32
+DESCRIBED = 10  # machines in a report
+START = 1_700_000_000.0  # the wall clock when the virtual clock shows 0
+Point = tuple[str, str]
+
+
+class Violation(AssertionError):
+    """A safety rule was broken."""
+
+
+class Machine:
+    """A host: its disk and what it serves outlive the processes that run on it.
+
+    :ivar served: what the hooks made live here; counted from the start of
+        `alive` to the end of `down`.
+    """
+
+    def __init__(self, world: World, config: Config, disk: Path) -> None:
+        self.id = config.id
+        self.config = config
+        self.disk = disk
+        self.served: set[Point] = set()
+        self.node: Node | None = None
+        self.reactor: VirtualReactor | None = None
+        self.hook_time = (0.005, 0.04)
+        self.failing: set[tuple[str, str]] = set()  # (event, datum) whose hook fails
+        self.hanging: set[tuple[str, str]] = set()
+        self.runs: list[tuple[float, str, str]] = []
+        self.wall_offset = 0.0
+        self.stopped = False  # the node ended by itself
+        self._world = world
+
+    @property
+    def address(self) -> str:
+        return self.config.me.ip
+
+    @property
+    def running(self) -> bool:
+        """Whether a process runs and is not frozen."""
+        return self.reactor is not None and not self.reactor.frozen
+
+    def start(self, config: Config | None = None) -> None:
+        """Start a process."""
+        self.config = config or self.config
+        self.stopped = False
+        world = self._world
+        reactor = self.reactor = VirtualReactor(self.address, world.network, lambda: world.now)
+        names = self.config.me.systems
+        hooks = {
+            name: {event: Hook(event, (event,)) for event in ("alive", "down")} for name in names
+        }
+        self.node = Node(
+            self.config,
+            reactor,
+            random.Random(world.rng.getrandbits(64)),
+            keys=(KEY,),
+            wall=self.wall,
+            journal=Journal(self.disk, now=self.wall),
+            runner=Hooks(self, reactor),
+            hooks=hooks,
+            failed=self._ended,
+        )
+        world.note(f"{self.id} starts")
+        self.node.startService()
+
+    def wall(self) -> float:
+        return START + self._world.now + self.wall_offset
+
+    def _ended(self) -> None:
+        self.stopped = True
+        self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL: the machine goes on, and so do the hooks that run."""
+        assert self.reactor is not None
+        assert self.node is not None
+        self._world.note(f"{self.id} is killed")
+        self.reactor.die()
+        self.node.journal.close()
+        self.reactor = self.node = None
+
+    def reboot(self) -> None:
+        """The machine's power fails: what it served is gone."""
+        self.kill()
+        self.served.clear()
+
+    def lose_disk(self) -> None:
+        shutil.rmtree(self.disk, ignore_errors=True)
+
+    def leave(self) -> Deferred[None]:
+        """SIGTERM; fires when the process has ended."""
+        assert self.node is not None
+        self._world.note(f"{self.id} is asked to leave")
+        return self.node.stopService().addCallback(lambda _: self.kill())
+
+    def freeze(self) -> None:
+        assert self.reactor is not None
+        self._world.note(f"{self.id} freezes")
+        self.reactor.frozen = True
+
+    def thaw(self) -> None:
+        assert self.reactor is not None
+        self._world.note(f"{self.id} thaws")
+        self.reactor.frozen = False
+        self.reactor.iterate(sockets_first=self._world.rng.random() < 0.5)
+
+    def state(self, member: str) -> State:
+        """What this node thinks of a member."""
+        assert self.node is not None
+        return self.node.parts.membership.roster.state(member)
+
+    def held(self, system: str = "ip") -> set[str]:
+        """What is served here of one system."""
+        return {datum for name, datum in self.served if name == system}
+
+
+class Hooks:
+    """The hook runner of one process: hooks end on time, fail or hang as their machine says."""
+
+    def __init__(self, machine: Machine, reactor: VirtualReactor) -> None:
+        self._machine = machine
+        self._reactor = reactor
+
+    def run(self, call: HookCall) -> Deferred[HookResult]:
+        machine, world = self._machine, self._machine._world
+        point = call.system, call.datum
+        machine.runs.append((world.now, call.event, call.datum))
+        world.hook_started(machine, call)
+        if call.event == "alive":
+            machine.served.add(point)
+        key = call.event, call.datum
+        hangs, fails = key in machine.hanging, key in machine.failing
+        duration = call.timeout if hangs else world.rng.uniform(*machine.hook_time)
+        done: Deferred[HookResult] = Deferred()
+
+        def end() -> None:
+            good = not (hangs or fails)
+            if call.event == "down" and good:
+                machine.served.discard(point)
+            world.note(f"{machine.id}: {call.event} {call.datum} {'done' if good else 'failed'}")
+            self._reactor.deliver(lambda: report(good))
+
+        def report(good: bool) -> None:
+            if good:
+                done.callback(HookResult(duration))
+            else:
+                done.errback(HookFailed("(exit status 1)"))
+
+        world.schedule(duration, end)
+        return done
+
+
+class World:
+    """The clock, the network and the machines.
+
+    :param description: the configuration file's JSON.
+    """
+
+    def __init__(self, description: Mapping[str, Any], seed: int = 0) -> None:
+        self.now = 0.0
+        self.seed = seed
+        self.rng = random.Random(seed)
+        self.history: deque[str] = deque(maxlen=60)
+        self.network = Network(self.schedule, self.rng)
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+        self._overlaps: dict[tuple[Point, str, str], float] = {}
+        self.longest_overlap = 0.0
+        self.overlap_limit: float | None = None
+        self._root = Path(tempfile.mkdtemp(prefix="flip-cluster-"))
+        self.base = self.configure(description)
+        self.machines = {
+            id: Machine(self, self.configuration_of(id), self._root / id)
+            for id in self.base.servers
+        }
+
+    def configure(self, description: Mapping[str, Any]) -> Config:
+        """Read a configuration as a node would."""
+        path = self._root / "flip.json"
+        path.write_text(json.dumps(description))
+        return load(path, id=next(iter(description["servers"])), environ={})
+
+    def configuration_of(self, id: str, base: Config | None = None) -> Config:
+        """A configuration as the node `id` sees it."""
+        return replace(base or self.base, id=id, state_dir=self._root / id)
+
+    def close(self) -> None:
+        """Kill everything and remove the disks."""
+        for machine in self.machines.values():
+            if machine.node is not None:
+                machine.kill()
+        shutil.rmtree(self._root)
+
+    def __getitem__(self, id: str) -> Machine:
+        return self.machines[id]
+
+    def start(self, *ids: str) -> None:
+        """Start processes, all of them when none is named."""
+        for id in ids or tuple(self.machines):
+            self.machines[id].start()
+
+    def addresses(self, *ids: str) -> list[str]:
+        return [self.machines[id].address for id in ids]
+
+    def cut(self, sources: Iterable[str], targets: Iterable[str], *, one_way: bool = False) -> None:
+        """No packet gets from `sources` to `targets`, nor back."""
+        here, there = self.addresses(*sources), self.addresses(*targets)
+        self.note(f"cut {here} {'->' if one_way else '<->'} {there}")
+        self.network.cut(here, there)
+        if not one_way:
+            self.network.cut(there, here)
+
+    def cut_all(self) -> None:
+        """Nobody can talk to anybody."""
+        for id in self.machines:
+            self.cut((id,), self.others(id))
+
+    def heal(self, sources: Iterable[str] = (), targets: Iterable[str] = ()) -> None:
+        """Undo all cuts, or those between two groups."""
+        here, there = self.addresses(*sources), self.addresses(*targets)
+        self.note(f"heal {here or 'everything'} {there}")
+        if here:
+            self.network.heal(here, there)
+            self.network.heal(there, here)
+        else:
+            self.network.heal()
+
+    def others(self, id: str) -> list[str]:
+        return [other for other in self.machines if other != id]
+
+    def note(self, text: str) -> None:
+        self.history.append(f"{self.now:9.3f} {text}")
+
+    def schedule(self, delay: float, call: Callable[[], None]) -> None:
+        """Something outside of the nodes happens after `delay` seconds."""
+        self._count += 1
+        heapq.heappush(self._events, (self.now + delay, self._count, call))
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        end = self.now + seconds
+        while self._step(end):
+            pass
+        self.now = end
+
+    def run_until(self, condition: Callable[[], bool], limit: float) -> float:
+        """Let time pass until `condition` holds; returns the seconds that took.
+
+        :raises Violation: it did not within `limit` seconds.
+        """
+        began = self.now
+        while not condition():
+            if not self._step(began + limit):
+                self.now = began + limit
+                if not condition():
+                    raise self.violation(f"not within {limit} s")
+        return self.now - began
+
+    def await_served(self, id: str, data: Collection[str], limit: float) -> float:
+        """Let time pass until one machine serves just this."""
+        return self.run_until(lambda: self.machines[id].held() == data, limit)
+
+    def await_end(self, machine: Machine, limit: float) -> float:
+        """Let time pass until no process runs on a machine."""
+        return self.run_until(lambda: machine.node is None, limit)
+
+    def _step(self, end: float) -> bool:
+        """The next thing that happens before `end`; False if nothing does."""
+        at, act = self._events[0][0] if self._events else end + 1, self._run_event
+        for machine in self.machines.values():
+            due = machine.reactor.due() if machine.reactor is not None else None
+            if due is not None and max(due, self.now) < at:
+                at, act = max(due, self.now), machine.reactor.iterate  # type: ignore[union-attr]
+        if at > end:
+            return False
+        self.now = max(self.now, at)
+        act()
+        self._check()
+        return True
+
+    def _run_event(self) -> None:
+        heapq.heappop(self._events)[2]()
+
+    def violation(self, text: str) -> Violation:
+        lines = [f"seed {self.seed}, {self.now:.3f} s: {text}", *self.history]
+        for machine in list(self.machines.values())[:DESCRIBED]:
+            lines.append(f"{machine.id} serves {sorted(machine.served)}; {describe(machine)}")
+        return Violation("\n".join(lines))
+
+    def hook_started(self, machine: Machine, call: HookCall) -> None:
+        """R1: a node that is not in touch and settled starts to hold nothing."""
+        self.note(f"{machine.id}: {call.event} {call.datum}")
+        assert machine.node is not None
+        membership, keeper = machine.node.parts.membership, machine.node.parts.keeper
+        fresh = (call.system, call.datum) not in machine.served
+        retried = keeper.systems[call.system].holdings[call.datum].failures > 0
+        if call.event == "alive" and fresh and not retried and not membership.settled:
+            raise self.violation(f"{machine.id} takes {call.datum} although it has not settled")
+        claims = membership.own.claims.get(call.system, {})
+        if call.event == "alive" and call.datum not in claims:
+            raise self.violation(f"{machine.id} runs alive for {call.datum} without a claim")
+
+    def _check(self) -> None:
+        self._check_claims()
+        self._check_owners()
+
+    def _check_claims(self) -> None:
+        """R3: what a node serves it claims."""
+        for machine in self.machines.values():
+            if machine.node is None:
+                continue
+            claims = machine.node.parts.membership.own.claims
+            for system, datum in machine.served:
+                if datum not in claims.get(system, {}):
+                    raise self.violation(f"{machine.id} serves {datum} and does not claim it")
+
+    def _check_owners(self) -> None:
+        """How long two nodes that reach each other have held the same data point."""
+        owners: dict[Point, list[str]] = {}
+        for machine in self.machines.values():
+            if machine.running:
+                for point in machine.served:
+                    owners.setdefault(point, []).append(machine.id)
+        present = {}
+        for point, ids in owners.items():
+            for one in ids:
+                for two in ids:
+                    if one < two and self._mutual(one, two) and self._single(point):
+                        key = point, one, two
+                        present[key] = self._overlaps.get(key, self.now)
+                        self._measure(key, self.now - present[key])
+        self._overlaps = present
+
+    def _measure(self, key: tuple[Point, str, str], seconds: float) -> None:
+        self.longest_overlap = max(self.longest_overlap, seconds)
+        if self.overlap_limit is not None and seconds > self.overlap_limit:
+            (_, datum), one, two = key
+            raise self.violation(f"{one} and {two} both hold {datum} for {seconds:.3f} s")
+
+    def _mutual(self, one: str, two: str) -> bool:
+        here, there = self.machines[one].address, self.machines[two].address
+        return self.network.passes(here, there) and self.network.passes(there, here)
+
+    def _single(self, point: Point) -> bool:
+        return self.base.systems[point[0]].type == "shard"
+
+
+def describe(machine: Machine) -> str:
+    """One line on what a node believes."""
+    if machine.node is None:
+        return "not running"
+    membership, keeper = machine.node.parts.membership, machine.node.parts.keeper
+    states = {member.id: membership.roster.state(member.id).value for member in membership.roster}
+    wanted = {name: sorted(system.wanted) for name, system in keeper.systems.items()}
+    claims = {
+        name: {datum: phase.name for datum, phase in phases.items()}
+        for name, phases in membership.own.claims.items()
+    }
+    return (
+        f"in touch {membership.in_touch}, settled {membership.settled}, {states},"
+        f" wanted {wanted}, claims {claims}"
+    )
