@@ -19,7 +19,7 @@ from flip.config import Config, load
 from flip.control.commands import commands
 from flip.control.server import ControlService
 from flip.errors import FlipError
-from flip.holdings.hooks import Hook, find_hook
+from flip.holdings.hooks import Hook, find_hooks
 from flip.holdings.journal import Journal
 from flip.holdings.runner import HookRunner
 from flip.node import Node
@@ -69,21 +69,6 @@ def use_monotonic_clock(reactor: Any) -> None:
     reactor.seconds = lambda: time.clock_gettime(clock)
 
 
-def find_hooks(config: Config, path: str) -> dict[str, dict[str, Hook]]:
-    """The hooks of the systems that this server lists.
-
-    :raises HookNotFound: one cannot be found or executed; names the places looked in.
-    """
-    found = {}
-    for name in config.me.systems:
-        system = config.systems[name]
-        found[name] = {
-            event: find_hook(hook, base=config.path.parent, hook_dir=config.hook_dir, path=path)
-            for event, hook in (("alive", system.alive), ("down", system.down))
-        }
-    return found
-
-
 class Daemon(MultiService):
     """The node and its control socket, with the process around them."""
 
@@ -107,6 +92,8 @@ class Daemon(MultiService):
 
     def startService(self) -> None:
         """Start; what an operator can mend is one line, not a traceback."""
+        for warning in self.node.config.warnings:
+            _log.warn("doubtful configuration: {warning}", warning=warning)
         try:
             self.node.setServiceParent(self)
             self.control.setServiceParent(self)

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from flip.errors import HookNotFound
+from flip.config import Config
+from flip.config.places import Fault
+from flip.errors import ConfigError, HookNotFound
 
 OWN = Path(__file__).resolve().parent.parent / "hooks"  # flip's own
 FIRST_LINE = 256  # bytes; Linux reads no more of a `#!` line
@@ -48,6 +50,29 @@ def find_hook(hook: str, *, base: Path, hook_dir: Path | None, path: str) -> Hoo
         if meant and place.is_file():
             break
     raise HookNotFound(f"{hook!r}: {'; '.join(refused) or 'the name is empty'}.")
+
+
+def find_hooks(config: Config, path: str) -> dict[str, dict[str, Hook]]:
+    """The `alive` and `down` hooks of each system that this server lists.
+
+    :param path: PATH.
+    :raises ConfigError: with every one that cannot be found or executed.
+    """
+    found: dict[str, dict[str, Hook]] = {}
+    problems = []
+    for name in config.me.systems:
+        system = config.systems[name]
+        found[name] = {}
+        for event, hook in (("alive", system.alive), ("down", system.down)):
+            try:
+                found[name][event] = find_hook(
+                    hook, base=config.path.parent, hook_dir=config.hook_dir, path=path
+                )
+            except HookNotFound as error:
+                problems.append(Fault(("cluster", "system", name, event), str(error)).problem)
+    if problems:
+        raise ConfigError(str(config.path), tuple(problems))
+    return found
 
 
 def _places(hook: str, base: Path, hook_dir: Path | None, path: str) -> Iterator[tuple[Path, bool]]:
