@@ -38,9 +38,9 @@ def run(args: argparse.Namespace) -> int:
     with open(os.devnull, "w") as silence:
         screen = Screen(silence if args.json else sys.stdout)
         outcome = perform(screen, keep=args.keep)
+        screen.end(outcome)
     if args.json:
         print(json.dumps(outcome.as_json(), indent=2))
-    screen.end(outcome)
     if outcome.error:
         _complain(outcome)
     return outcome.status
@@ -62,12 +62,12 @@ class Screen:
             Cell("flip demo", "bold"), ": three real nodes, with real sockets and real hooks."
         )
         self._paragraph(
-            "flip and flip1 share the data of one system, two addresses. flip2 is the arbiter: it"
-            " holds nothing and votes. Each node probes the others every second."
+            "flip and flip1 share the data of one system, two addresses. flip2 is an arbiter: it"
+            " holds nothing and votes. Each probes the others every second (gossip_interval)."
         )
         self._paragraph(
-            "The hooks only make and remove files, so this machine stays as it is. All of it is"
-            f" in {root} meanwhile."
+            "The hooks only make and remove files, so this machine stays as it is. Everything is"
+            f" in {root}, and removed at the end unless you say --keep."
         )
 
     def step(self, title: str, text: str) -> None:
@@ -106,11 +106,13 @@ class Screen:
         """The last lines, whatever came before."""
         self._line()
         if outcome.status == 0:
-            self._line(
-                Cell("As the story tells", "bold green"),
-                f": every row, by what the nodes say and by what their hooks did, in"
-                f" {outcome.seconds:.0f} s.",
+            self._page.paragraph(
+                Cell("All as told", "bold green"),
+                f"in {outcome.seconds:.0f} s: every row, both by what the nodes report and by what"
+                " their hooks did. No address was ever held by two nodes at once.",
             )
+        elif not outcome.error:
+            self._line("Stopped: all its processes are ended.")
         if outcome.kept:
             self._line(f"Kept: {outcome.kept}")
 

@@ -27,9 +27,9 @@ from flip.demo.story import IDS, Observation
 from flip.demo.workplace import Workplace
 from flip.errors import CannotListen, ControlUnavailable, DemoFailed
 
-START_LIMIT = 15.0  # seconds from the start of a process to its first answer
+START_LIMIT = 30.0  # seconds from the start of a process to its first answer
 STOP_LIMIT = 10.0  # seconds from SIGTERM to the end: what flip promises
-ANSWER_LIMIT = 3.0  # seconds for one answer
+ANSWER_LIMIT = 10.0  # seconds for one answer
 PORT_TRIES = 5
 POLL = 0.05  # seconds
 

@@ -140,7 +140,7 @@ class _Incoming(_End):
         if not self._link.is_cut:
             outgoing = _End(self._link, self)
             connecting = connectProtocol(self._link.endpoint(), outgoing)  # type: ignore[no-untyped-call]
-            connecting.addCallbacks(self._connected, lambda _: self.transport.loseConnection())
+            connecting.addCallbacks(self._connected, lambda _: self.transport.abortConnection())
 
     def _connected(self, outgoing: _End) -> None:
         if self not in self._link.ends:

@@ -15,7 +15,7 @@ from flip.demo.records import HookRun, handoffs, overlaps
 from flip.demo.story import IDS, Observation, Row, words
 from flip.errors import DemoFailed
 
-ROW_LIMIT = 20.0  # seconds for the nodes to reach a row
+ROW_LIMIT = 30.0  # seconds for the nodes to reach a row
 CALM = 3.0  # seconds, after all have settled, in which nothing may move either
 POLL = 0.1  # seconds between two looks
 
@@ -79,56 +79,66 @@ class Walk:
         await self.restart()
         await self.cut()
         await self.stop()
-        self._check_hooks()
+        self._check_holders()
 
     async def start(self) -> None:
         """Row 1."""
         self._audience.step(
             "All three start",
-            "A node takes nothing over before it is in touch with a quorum and knows what the"
-            " others hold. Then flip1 comes first, by its priority, and flip second.",
+            "A node takes nothing over before it is in touch with a quorum and has heard what the"
+            " others hold. Then alive runs for what is its own, and down for the rest, in case an"
+            " earlier life left it there.",
         )
         await self._cluster.start(IDS)
         began = min(self._cluster.began(id) for id in IDS)
-        await self._reach(story.ALL_ACTIVE, began)
+        await self._reach(
+            story.ALL_ACTIVE, began, " from the start of the processes to the end of the last hook"
+        )
 
     async def kill(self) -> None:
         """Row 2."""
         self._audience.step(
             "kill -9 flip1",
-            f"It can tell nobody. flip and flip2 must find out by themselves: no answer for"
-            f" {story.PING_TIMEOUT:g} s is a vote, two votes are the quorum, and then flip is the"
-            f" only one left that can hold the data.",
+            "It can tell nobody, so the others must find out: no answer for"
+            f" {story.PING_TIMEOUT:g} s (ping_timeout) is a vote, two votes are the quorum, and"
+            " then flip is the only one left that can hold the data.",
         )
         self._cluster.kill("flip1")
         killed = self._cluster.deaths["flip1"][-1]
-        seen = await self._reach(story.FLIP1_KILLED, killed, events=True)
+        seen = await self._reach(
+            story.FLIP1_KILLED,
+            killed,
+            " from kill -9 until flip's alive hook had ended: a ping_timeout, after up to a"
+            f" gossip_interval ({story.GOSSIP_INTERVAL:g} s)",
+            events=True,
+        )
         left = words(seen.files["flip1"])
         self._audience.remark(
-            f"A killed process runs no hooks: what flip1 held ({left}) is still there, until"
-            " flip1 comes back and cleans up."
+            f"A killed process runs no hooks, so what flip1 held ({left}) is still there, as after"
+            " a crash. Its journal says so when it comes back."
         )
 
     async def restart(self) -> None:
         """Row 3."""
         self._audience.step(
             "flip1 starts again",
-            "It first runs down for what its journal says it held. Then flip lets go of it"
-            " (down), and only after that flip1 takes it over (alive): never two at once.",
+            "The data is divided again: flip lets go of what is flip1's (down), and only then"
+            " flip1 takes it over (alive).",
         )
         await self._cluster.start(["flip1"])
         began = self._cluster.began("flip1")
-        await self._reach(story.FLIP1_BACK, began)
+        await self._reach(
+            story.FLIP1_BACK, began, " from the start of the process to the end of the last hook"
+        )
         self._tell_handoffs(began)
 
     async def cut(self) -> None:
         """Row 4, and what follows when the links are back."""
         self._audience.step(
             "All links are cut",
-            f"For {story.CUT:g} s every packet between the nodes is dropped. That is longer than"
-            f" any timeout ({story.LONGEST_TIMEOUT:g} s, if a node waits as long as it ever does),"
-            f" so whatever a timer could move would move now. But each node reaches only itself,"
-            f" 1 of 3, and the quorum is 2: nobody can agree on anything.",
+            f"For {story.CUT:g} s every packet between the nodes is dropped. No timeout is longer"
+            f" than {story.LONGEST_TIMEOUT:g} s, so whatever a timer could move would move now. But"
+            " a node alone is 1 of 3, the quorum is 2: nobody can agree on anything.",
         )
         before = len(self._cluster.workplace.runs())
         dropped = self._dropped()
@@ -169,8 +179,8 @@ class Walk:
         self._audience.remark(
             f"All were in touch again after {seconds:.1f} s, and nothing moved."
             + (
-                f" The holders ran alive again ({_told(again)}), which announces an address to"
-                " the neighbours: somebody else could have used it meanwhile."
+                f" Each holder ran alive once more ({_told(again)}): its neighbours may have heard"
+                " of another one meanwhile, and the last word must be the right one."
                 if again
                 else ""
             )
@@ -197,10 +207,12 @@ class Walk:
                 if files != frozenset(story.DATA):
                     raise DemoFailed(f"flip1 left, but flip holds {words(files)}.")
 
-    async def _reach(self, row: Row, began: int, *, events: bool = False) -> Observation:
+    async def _reach(self, row: Row, began: int, said: str, *, events: bool = False) -> Observation:
         """Wait until the nodes and their hooks' files are as the row says.
 
         :param began: when the step began, in nanoseconds.
+        :param said: from when to when that took so long, in words.
+        :param events: also tell what the nodes found out.
         :raises DemoFailed: they are not within `ROW_LIMIT`.
         """
         asked = self._clock.seconds()
@@ -215,14 +227,18 @@ class Walk:
             await deferLater(self._clock, POLL)
         runs = [run for run in self._cluster.workplace.runs() if run.began >= began]
         moments = [
-            Moment((run.ended - began) * NANOSECOND, run.node, f"{run.event} {run.datum} done")
+            Moment((run.ended - began) * NANOSECOND, run.node, f"{run.event} {run.datum}: done")
             for run in runs
         ]
         if events:
             moments += _votes(seen, began)
         self._audience.moments(sorted(moments, key=lambda moment: moment.after))
-        takeovers = [run.ended for run in runs if run.event == "alive"]
-        self._show(row, seen, (max(takeovers) - began) * NANOSECOND if takeovers else None)
+        taken = max((run.ended for run in runs if run.event == "alive"), default=None)
+        if taken is None:
+            raise DemoFailed(f"The row {row.name!r} is there, but no alive hook ran for it.")
+        seconds = (taken - began) * NANOSECOND
+        self._show(row, seen, seconds)
+        self._audience.remark(f"Took {seconds:.2f} s{said}.")
         return seen
 
     async def _hold(self, row: Row, seconds: float, doing: str) -> Observation:
@@ -270,10 +286,9 @@ class Walk:
             }
         )
         self._audience.row(shown, seen)
-        if seconds is not None and not name:
-            self._audience.remark(f"Took {seconds:.2f} s, until the last alive hook had ended.")
 
     def _tell_handoffs(self, since: int) -> None:
+        self._check_holders()
         runs = [run for run in self._cluster.workplace.runs() if run.ended > since]
         for handoff in handoffs(runs):
             self.result.handoffs.append(handoff._asdict())
@@ -285,21 +300,27 @@ class Walk:
     def _dropped(self) -> int:
         return sum(link.dropped for link in self._cluster.links.values())
 
-    def _check_hooks(self) -> None:
+    def _check_holders(self) -> None:
+        """:raises DemoFailed: a data point had two holders at one time."""
         found = overlaps(self._cluster.workplace.runs(), self._cluster.deaths)
         if found:
             raise DemoFailed("Two nodes held the same data point:\n" + "\n".join(found))
 
 
 def _votes(seen: Observation, since: int) -> list[Moment]:
-    """What the nodes say in their own words about who is down."""
-    return [
-        Moment(event["time"] - since * NANOSECOND, id, event["text"])
+    """What the nodes say in their own words about who is down; what two of them say, once."""
+    began = since * NANOSECOND
+    moments = sorted(
+        (event["time"] - began, id, event["text"])
         for id, status in seen.statuses.items()
         if status is not None
         for event in status["events"]
-        if event["kind"] in ("probably-down", "down") and event["time"] > since * NANOSECOND
-    ]
+        if event["kind"] in ("probably-down", "down") and event["time"] > began
+    )
+    first: dict[str, Moment] = {}
+    for after, id, text in moments:
+        first.setdefault(text, Moment(after, id, text))
+    return list(first.values())
 
 
 def _told(runs: list[HookRun]) -> str:

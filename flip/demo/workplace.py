@@ -36,8 +36,9 @@ HOOK = """\
 # CONFIG is JSON, with FLIP_EVENT, FLIP_SYSTEM, FLIP_DATUM, FLIP_NODE and FLIP_CONFIG
 # in the environment. Exit status 0 means that it is done.
 #
-# flip's own {name} {deed}. This one only
-# {feat}, and writes down when it began and when it ended, in nanoseconds.
+# flip's own {name} {deed}.
+# This one only {feat}, and writes down when it
+# began and when it ended, in nanoseconds.
 set -e
 cd "${{0%/*}}/../$FLIP_NODE"
 began=$({clock})
@@ -47,12 +48,12 @@ echo "$FLIP_EVENT $1 $began $({clock})" >> record
 HOOKS = {
     "ip_up": (
         "adds the address DATUM to an interface and announces it",
-        "makes a file, so that it needs no privilege",
+        "makes a file, which needs no privilege",
         'touch "holds/$1"',
     ),
     "ip_down": (
         "removes the address DATUM from an interface",
-        "removes a file",
+        "removes that file",
         'rm -f "holds/$1"',
     ),
 }
