@@ -35,17 +35,17 @@ class Outlook:
         self._unknown = set(roster.others)
         self._planning: bool | None = None  # None: to be computed; asked for each data point
 
-    def learn(self, change: Change) -> set[Point]:
+    def learn(self, change: Change) -> list[Point]:
         """Take in a change; returns the data points whose claims it touched."""
         self._planning = None
         if change.member == self._roster.me:
-            return set()
+            return []
         if change.claims is None:
             self._unknown.add(change.member)
         else:
             self._unknown.discard(change.member)
         if change.claims is change.claims_before:
-            return set()
+            return []
         touched = dict(_differing(change.claims_before or NO_CLAIMS, change.claims or NO_CLAIMS))
         for point, phase in touched.items():
             if phase is not None:
@@ -54,7 +54,7 @@ class Outlook:
                 self._claimants[point].pop(change.member, None)
                 if not self._claimants[point]:
                     del self._claimants[point]
-        return set(touched)
+        return list(touched)
 
     def eligible(self, system: str) -> frozenset[str]:
         """Who may be given data of a system.
@@ -132,7 +132,8 @@ class Outlook:
 
 def _differing(before: Claims, after: Claims) -> Iterator[tuple[Point, Phase | None]]:
     """The data points whose phase changed, with the new one; None where it is claimed no more."""
-    for system in before.keys() | after.keys():
+    for system in {**before, **after}:
         old, new = before.get(system, {}), after.get(system, {})
-        for datum, _ in old.items() ^ new.items():
-            yield (system, datum), new.get(datum)
+        for datum in {**old, **new}:
+            if old.get(datum) is not new.get(datum):
+                yield (system, datum), new.get(datum)

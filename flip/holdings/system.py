@@ -86,7 +86,7 @@ class SystemKeeper:
         self._points = frozenset(system.data)
         self._topology = TOPOLOGIES[system.type]
         self._config = json.dumps(dict(system.config), sort_keys=True)
-        self._pending: set[str] = set()
+        self._pending: dict[str, None] = {}  # in order: equal histories run equal hooks
         self._stopped = False
         self._tally = Tally(system.name, clock)
         self._slots = Slots(system.hook_concurrency, self._work, self._tally.idle)
@@ -142,16 +142,18 @@ class SystemKeeper:
 
     def plan(self, owners: Mapping[str, str], wanted: frozenset[str]) -> None:
         """Take a new division: who should hold what, and what this node should."""
-        changed = {
-            datum for datum in self.system.data if self.owners.get(datum) != owners.get(datum)
-        }
-        changed |= wanted ^ self.wanted
+        changed = [
+            datum
+            for datum in self.system.data
+            if self.owners.get(datum) != owners.get(datum)
+            or (datum in wanted) is not (datum in self.wanted)
+        ]
         self.owners, self.wanted = dict(owners), wanted
         self.mark(changed)
 
     def mark(self, data: Iterable[str]) -> None:
         """Something about these data points may have changed."""
-        self._pending.update(data)
+        self._pending.update(dict.fromkeys(data))
         self._due()
 
     def mark_all(self) -> None:
@@ -200,7 +202,7 @@ class SystemKeeper:
 
     def consider(self) -> None:
         """Decide about every data point that is due; hooks start with `run_hooks`."""
-        pending, self._pending = self._pending, set()
+        pending, self._pending = self._pending, {}
         for datum in pending:
             holding = self.holdings.get(datum) or Holding()
             if holding.running is None:
