@@ -47,9 +47,9 @@ def find_hook(hook: str, *, base: Path, hook_dir: Path | None, path: str) -> Hoo
         if reason is None:
             return Hook(hook, _argv(place))
         refused.append(f"{place} {reason}")
-        if meant and place.is_file():
+        if meant and os.path.isfile(place):
             break
-    raise HookNotFound(f"{hook!r}: {'; '.join(refused) or 'the name is empty'}.")
+    raise HookNotFound(f"{hook!r}: {'; '.join(refused) or 'no file can have this name'}.")
 
 
 def find_hooks(config: Config, path: str) -> dict[str, dict[str, Hook]]:
@@ -77,7 +77,7 @@ def find_hooks(config: Config, path: str) -> dict[str, dict[str, Hook]]:
 
 def _places(hook: str, base: Path, hook_dir: Path | None, path: str) -> Iterator[tuple[Path, bool]]:
     """Where to look, in order, and whether a file there can only be meant for flip."""
-    if not hook or "\0" in hook:
+    if not hook or not _is_file_name(hook):
         return
     if os.path.isabs(hook):
         yield Path(hook), True
@@ -91,6 +91,13 @@ def _places(hook: str, base: Path, hook_dir: Path | None, path: str) -> Iterator
                 yield Path(entry, hook), False
         if not hook.startswith((".", "_")) and not hook.endswith(".py"):
             yield OWN / hook, False
+
+
+def _is_file_name(hook: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(hook)
+    except UnicodeEncodeError:  # half of a surrogate pair, from JSON's \ud800
+        return False
 
 
 def _refusal(place: Path) -> str | None:

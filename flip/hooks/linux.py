@@ -24,6 +24,7 @@ def up(address: Address, interface: str) -> list[str]:
     name = _serving(ip, interface)
     with safe_neighbours(address, name):
         ip.run(*_adding(address, name))
+    warnings = _announced(address, name)
     places = _places(ip, address)
     if (address, name) not in places:
         raise Failure(
@@ -31,7 +32,7 @@ def up(address: Address, interface: str) -> list[str]:
             " remove that, or name it like that in the system's data",
             REFUSED,
         )
-    return _others(places, (address, name)) + _announced(address, name)
+    return warnings + _others(places, (address, name))
 
 
 def down(address: Address, interface: str) -> list[str]:
@@ -117,6 +118,7 @@ def _text(places: list[Place]) -> str:
 
 
 def _announced(address: Address, name: str) -> list[str]:
+    """Announce; an address that works for new neighbours is better than none, so only warn."""
     try:
         announce(name, address)
     except OSError as error:
