@@ -10,29 +10,49 @@ from collections.abc import Sequence
 
 from flip.errors import FlipError
 
-COMMANDS = ("plan", "status", "demo")  # modules of this package, in the order of the help
+# Modules of this package, in the order of the help.
+COMMANDS = ("check", "plan", "status", "retry", "keygen", "demo", "version")
+
+FAILED = 1
+INTERRUPTED = 130  # as shells have it: 128 + SIGINT
+CLOSED = 141  # 128 + SIGPIPE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    parser = _parser()
-    args = parser.parse_args(argv)
-    if args.run is None:
-        parser.print_help()
-        return 0
     try:
-        code: int = args.run(args)
+        code = _run(argv)
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read the output has seen enough
+        _drop_output()
+        return CLOSED
+    except OSError as error:  # a full disk: what commands can expect is a FlipError
+        print(f"flip: the output cannot be written: {error}", file=sys.stderr)
+        _drop_output()
+        return FAILED
+    return code
+
+
+def _drop_output() -> None:
+    """Keep Python from writing what is left when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    parser = _parser()
+    try:
+        args = parser.parse_args(argv)
+        if args.run is None:
+            parser.print_help()
+            return 0
+        code: int = args.run(args)
+    except SystemExit as end:  # argparse's, and that of a bad configuration
+        return end.code if isinstance(end.code, int) else 0
     except FlipError as error:
         print(f"flip {args.command}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # Whoever read the output has seen enough, and Python must not try to
-        # write the rest when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return FAILED
     return code
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -35,13 +34,8 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from flip.control.client import request
-    from flip.errors import ControlUnavailable, RequestRefused
 
-    try:
-        status = request(args.socket or load_config(args).control, "status")
-    except (ControlUnavailable, RequestRefused) as error:
-        print(f"flip status: {error}", file=sys.stderr)
-        return 1
+    status = request(args.socket or load_config(args).control, "status")
     if args.json:
         print(json.dumps(status, indent=2))
     else:

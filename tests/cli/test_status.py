@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import copy
 import io
 import json
 import os
 import socket
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -19,8 +17,9 @@ from typing import Any
 from hamcrest import assert_that, contains_string, ends_with, equal_to, has_item, is_not, less_than
 from twisted.trial.unittest import SynchronousTestCase
 
+from flip.cli import main
 from flip.cli.page import Page
-from flip.cli.status import add, show
+from flip.cli.status import show
 
 # What the story's flip1 says while flip2 does not answer.
 MEMBER = {
@@ -236,11 +235,7 @@ class RunTests(SynchronousTestCase):
         self.patch(sys, "stderr", self.err)
 
     def run_status(self, *options: str) -> int:
-        parser = argparse.ArgumentParser()
-        add(parser.add_subparsers())
-        args = parser.parse_args(["status", "--socket", str(self.socket), *options])
-        run: Callable[[argparse.Namespace], int] = args.run
-        return run(args)
+        return main(["status", "--socket", str(self.socket), *options])
 
     def answer(self, line: bytes) -> None:
         listening = socket.socket(socket.AF_UNIX)
