@@ -15,8 +15,17 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from flip.errors import MalformedPacket
-from flip.wire.claims import Phase, UnreadableClaims, claims_hash, data_digest, decode_claims
+from flip.wire.claims import (
+    Phase,
+    UnreadableClaims,
+    claims_hash,
+    data_digest,
+    decode_claims,
+    list_digests,
+)
 from flip.wire.messages import Record, Status, Update, encode
 
 Claims = Mapping[str, Mapping[str, Phase]]
@@ -61,7 +70,10 @@ class Member:
     @property
     def incarnation(self) -> int:
         """The highest incarnation known of, 0 for a member never heard of."""
-        return max(self.record.incarnation if self.record else 0, self.witnessed)
+        record, witnessed = self.record, self.witnessed
+        if record is None or record.incarnation < witnessed:
+            return witnessed
+        return record.incarnation
 
     @property
     def outdated(self) -> bool:
@@ -74,8 +86,7 @@ class Member:
         return self.voters if self.accused == self.incarnation else frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One member before and after a merge that changed something about it."""
 
     member: str
@@ -123,6 +134,7 @@ class Roster:
         self.me = me
         self.quorum = quorum
         self.lists = dict(lists)
+        self._configured = frozenset(lists)
         self.digest = 0
         self.buried = 0  # the highest incarnation at which this node was voted down
         self._members = {id: Member(id, update=Update(id)) for id in servers}
@@ -199,10 +211,13 @@ class Roster:
     def learn_lists(self, lists: Mapping[bytes, tuple[str, ...]]) -> None:
         """Take data lists of other configurations and read the claims that waited for them."""
         wanted = {
-            digest: points
-            for digest, points in lists.items()
-            if digest in self.missing_lists and data_digest(points) == digest
+            digest: lists[digest]
+            for digest in self.missing_lists & lists.keys()
+            if data_digest(lists[digest]) == digest
         }
+        if not wanted:
+            return
+        self._forget_unused_lists()
         self.lists.update(wanted)
         for member in self:
             if not wanted.keys().isdisjoint(member.missing):
@@ -212,18 +227,29 @@ class Roster:
                     self._announce(member, before, member.id)
         self._deliver()
 
+    def _forget_unused_lists(self) -> None:
+        # Or a member whose data change all the time would make this node remember them all.
+        used = set(self._configured)
+        for member in self:
+            if member.body is not None and member.claims is not None:
+                used |= list_digests(member.body)
+        self.lists = {digest: points for digest, points in self.lists.items() if digest in used}
+
     def _merge_one(self, member: Member, update: Update, source: str) -> None:
-        before = self._snapshot(member)
         told = member.update
+        if update == told:
+            return  # most gossip is repetition
+        before = self._snapshot(member)
         record = update.record
         if record is not None and record.member == member.id and supersedes(record, member.record):
             member.record = record
         self._merge_claims(member, update.claims)
         self._merge_votes(member, update)
-        member.update = Update(
+        known = Update(
             member.id, member.record, member.body, member.accused, tuple(sorted(member.voters))
         )
-        if member.update != told:
+        if known != told:
+            member.update = known
             self._refingerprint(member)
             self._announce(member, before, source)
 
