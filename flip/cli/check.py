@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -67,9 +68,7 @@ def _warnings(config: Config) -> list[Problem]:
             probe.bind((address, 0))
     except OSError as error:
         where = "bind" if config.bind else f"servers.{config.me.id}.ip"
-        message = (
-            f"{address} cannot be bound on this host ({error.strerror}); on the node's it must"
-        )
+        message = f"{address} cannot be bound here ({error.strerror}); on the node it must"
         warnings.append(Problem(where, message))
     return warnings
 
