@@ -7,6 +7,7 @@ the time at which that ping was sent.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ from flip.membership.probe import TRIES, Probe
 from flip.membership.roster import Roster
 from flip.membership.touch import Touch
 from flip.wire.messages import Ack, Gossip, Nack, Ping, PingReq
+
+# At a time, for one member: it has four tries per probe and spreads them over helpers.
+ERRANDS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class Exchange:
         self._acked = acked
         self._questions: dict[int, _Question] = {}
         self._errands: dict[int, _Errand] = {}
+        self._errands_of: Counter[str] = Counter()
         protocol.answers = {
             Ping: self._ping_received,
             Ack: self._ack_received,
@@ -100,6 +105,7 @@ class Exchange:
         for errand in self._errands.values():
             errand.timer.cancel()
         self._errands.clear()
+        self._errands_of.clear()
 
     def _ask(self, probe: Probe, peer: str) -> int:
         nonce = self._rng.getrandbits(63)
@@ -129,8 +135,8 @@ class Exchange:
             self._touch.signed(sender, question.sent)
             self._touch.vouched(ack.target, question.sent)
             question.probe.helped.add(sender)
-        self._acked(sender)
         question.probe.answered()
+        self._acked(sender)
 
     def _nack_received(self, sender: str, nack: Nack) -> None:
         question = self._questions.get(nack.nonce)
@@ -141,7 +147,10 @@ class Exchange:
     def _ping_req_received(self, sender: str, request: PingReq) -> None:
         if request.target not in self._roster or request.target == self._roster.me:
             return
+        if self._errands_of[sender] >= ERRANDS:
+            return  # to the member that asks it is a loss, and it asks others too
         nonce = self._rng.getrandbits(63)
+        self._errands_of[sender] += 1
         timer = self._clock.callLater(self._timeout / TRIES, self._excuse, nonce)
         self._errands[nonce] = _Errand(
             sender, request.nonce, request.target, self._clock.seconds(), timer
@@ -152,11 +161,14 @@ class Exchange:
     def _excuse(self, nonce: int) -> None:
         """No answer yet: say so, and wait for it a while longer."""
         errand = self._errands[nonce]
-        errand.timer = self._clock.callLater(self._timeout, self._errands.pop, nonce, None)
+        errand.timer = self._clock.callLater(self._timeout, self._end_errand, nonce)
         self._protocol.nack(errand.client, errand.nonce)
 
     def _bring_back(self, errand: _Errand, ack: Ack) -> None:
-        del self._errands[ack.nonce]
         errand.timer.cancel()
+        self._end_errand(ack.nonce)
         self._touch.acked(errand.target, errand.sent)
         self._protocol.ack(errand.client, errand.nonce, errand.target, ack.target_incarnation)
+
+    def _end_errand(self, nonce: int) -> None:
+        self._errands_of[self._errands.pop(nonce).client] -= 1

@@ -26,6 +26,7 @@ from flip.membership.health import Health
 from flip.membership.own import OwnRecord
 from flip.membership.port import listen_udp
 from flip.membership.pulse import Pulse
+from flip.membership.reconciliation import Reconciliation
 from flip.membership.roster import Change, Claims, Roster, State
 from flip.membership.sync import Sync
 from flip.membership.touch import Touch
@@ -70,9 +71,10 @@ class Membership(Service):
         self._touch_observers: list[Callable[[], None]] = []
         self._found_down_observers: list[Callable[[], None]] = []
         self._doubled_observers: list[Callable[[bool], None]] = []
+        self._ports: list[Any] = []
         self._concerned: set[str] = set()
         self._push: IDelayedCall | None = None
-        self._pushed = self._asked = float("-inf")
+        self._pushed = float("-inf")
         self._buried = 0
         data = {name: system.data for name, system in config.systems.items()}
         addresses = {id: (server.ip, server.port) for id, server in config.servers.items()}
@@ -119,6 +121,15 @@ class Membership(Service):
             addresses,
             learnt=self._learnt,
             dropped=self._dropped,
+        )
+        self._reconciliation = Reconciliation(
+            reactor,
+            rng,
+            self.roster,
+            self.touch,
+            self.protocol,
+            config.gossip_interval,
+            self._exchange_states,
         )
         self._pulse = Pulse(reactor, min(0.5, config.ping_timeout / 4), self._late)
         self.roster.subscribe(self._changed)
@@ -181,8 +192,8 @@ class Membership(Service):
         me = self._config.me
         address = self._config.bind or me.ip
         try:
-            self._udp = listen_udp(self._reactor, me.port, self.protocol, address)
-            self._tcp = self._reactor.listenTCP(me.port, self.sync, interface=address)
+            self._ports.append(listen_udp(self._reactor, me.port, self.protocol, address))
+            self._ports.append(self._reactor.listenTCP(me.port, self.sync, interface=address))
         except CannotListenError as error:
             raise CannotListen(
                 f"({address} port {me.port}: {error.socketError}) Is servers.{me.id}.ip an address"
@@ -191,7 +202,7 @@ class Membership(Service):
 
     def startService(self) -> None:
         """Begin to probe."""
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]
         self.touch.begin_epoch()
         self._pulse.start()
         self._detector.start()
@@ -210,8 +221,8 @@ class Membership(Service):
         self._exchange.stop()
         self.sync.stop()
         self.protocol.mute = True
-        await maybeDeferred(self._udp.stopListening)
-        await maybeDeferred(self._tcp.stopListening)
+        for port in self._ports:
+            await maybeDeferred(port.stopListening)
 
     def push_to_all(self) -> None:
         """Tell everybody what is new, now."""
@@ -219,10 +230,7 @@ class Membership(Service):
             self.protocol.gossip(peer)
 
     def _acked(self, peer: str) -> None:
-        if self.protocol.agrees(peer):
-            self.touch.synced(peer)
-        elif not self.touch.settled and self.running:
-            self.sync.begin(peer)
+        self._reconciliation.acked(peer)
         if not self.touch.settled:
             self._judge()
 
@@ -243,33 +251,11 @@ class Membership(Service):
             if self.touch.in_touch and not was_in_touch:
                 self._detector.hear_out()
             _call_each(self._touch_observers)
-        self._sync_where_needed()
+        self._reconciliation.look()
 
-    def _sync_where_needed(self) -> None:
-        """Anti-entropy with the peer that has differed for longest, when it is long enough."""
-        now = self._reactor.seconds()
-        limit = 2 * self._config.gossip_interval
-        overdue = []
-        for peer in self.roster.others:
-            since = self.protocol.differing_since(peer)
-            if since is not None and now - since >= limit and self.touch.reachable.get(peer):
-                overdue.append((since, peer))
-        if overdue and self.running:
-            self.sync.begin(min(overdue)[1])
-        elif self.running and not self.touch.in_touch and now - self._asked >= limit / 2:
-            # Where no answer comes over UDP, TCP may bring one: from behind a
-            # firewall, or to a process whose id and answers another one has (D9).
-            self._asked = now
-            self.sync.begin(self._rng.choice(self.roster.others))
-        for member in self.roster:
-            if member.record is not None and member.claims is None:
-                self._fetch_claims(member.id, member.id)
-
-    def _fetch_claims(self, owner: str, source: str) -> None:
-        for peer in (source, owner):
-            if peer != self.roster.me and self.touch.reachable.get(peer) and self.running:
-                self.sync.begin(peer)
-                return
+    def _exchange_states(self, peer: str) -> None:
+        if self.running and not self.protocol.mute:
+            self.sync.begin(peer)
 
     def _late(self, silence: float) -> None:
         self.health.worsen(f"nothing ran for {silence:.1f} s")
@@ -285,7 +271,7 @@ class Membership(Service):
 
     def _changed(self, change: Change) -> None:
         if change.record is not None and change.claims is None:
-            self._fetch_claims(change.member, change.source)
+            self._reconciliation.fetch(self.roster[change.member], change.source)
         told = change.state is not change.state_before or bool(change.new_votes)
         record, before = change.record, change.record_before
         if record is not None and record is not before:

@@ -75,6 +75,10 @@ class Touch:
         """This node and `member` knew the same a moment ago."""
         self._synced[member] = self._seconds()
 
+    def in_sync(self, member: str) -> bool:
+        """Whether this node has known the same as `member` in this epoch."""
+        return self._synced.get(member, -1.0) >= self.epoch
+
     def signs_since(self, since: float, other_than: str) -> int:
         """How many members proved since then that they can hear and answer this node."""
         return sum(sent >= since for member, sent in self.last_sign.items() if member != other_than)
@@ -119,7 +123,7 @@ class Touch:
         return fresh >= self._roster.quorum - 1
 
     def _has_settled(self) -> bool:
-        synced = sum(at >= self.epoch for at in self._synced.values())
+        synced = sum(map(self.in_sync, self._synced))
         return synced >= self._roster.quorum - 1 and all(
             self._has_had_its_time(id) for id in self.unheard()
         )
