@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -9,9 +10,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from flip.allocation.topology import TOPOLOGIES
 from flip.config import Config
 from flip.holdings.outlook import Outlook
+from flip.holdings.tally import LISTED
 from flip.log import Logger
 
-MOVES_LISTED = 20  # a plan of more moves is one line in the log
+NOBODY = "nobody"
 
 _log = Logger()
 
@@ -76,12 +78,18 @@ class Division:
 
     def _report(self, before: Mapping[str, str]) -> None:
         moving = [datum for datum in self._system.data if before.get(datum) != self._owner(datum)]
-        if len(moving) > MOVES_LISTED:
+        if len(moving) > LISTED:
+            ways = Counter((before.get(datum), self._owner(datum)) for datum in moving)
+            listed = [
+                f"{count} from {source or NOBODY} to {target or NOBODY}"
+                for (source, target), count in ways.most_common(LISTED)
+            ]
             _log.info(
-                "{system}: {count} of {all} data points get another owner",
+                "{system}: {count} of {all} data points move: {ways}",
                 system=self._system.name,
                 count=len(moving),
                 all=len(self._system.data),
+                ways=", ".join(listed) + (", ..." if len(ways) > LISTED else ""),
             )
             return
         for datum in moving:
@@ -89,8 +97,8 @@ class Division:
                 "{system}: {datum} belongs to {target} now (before: {source})",
                 system=self._system.name,
                 datum=datum,
-                target=self._owner(datum) or "nobody",
-                source=before.get(datum, "nobody"),
+                target=self._owner(datum) or NOBODY,
+                source=before.get(datum, NOBODY),
             )
 
     def _owner(self, datum: str) -> str | None:

@@ -20,7 +20,7 @@ _log = Logger()
 
 def penalty(downs: int) -> float:
     """Seconds out of service after the n-th time down within the window: 0, 1, 2, 4 ... 60."""
-    return 0.0 if downs < 2 else min(LONGEST_PENALTY, 2.0 ** (downs - 2))
+    return 0.0 if downs < 2 else min(LONGEST_PENALTY, 2.0 ** min(downs - 2, 6))
 
 
 class Fitness:
