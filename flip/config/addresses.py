@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -11,17 +10,10 @@ from flip.config.places import Fault, place, shown
 
 Address = IPv4Address | IPv6Address
 
-_SCOPE = re.compile(r"[\w.:@-]{1,15}", re.ASCII)  # as Linux and the BSDs name interfaces
-
 
 def normal(text: str) -> str:
     """An address in its one normal form."""
     return str(ip_address(text))
-
-
-def scope(text: str) -> str | None:
-    """The interface after the % of a link-local address."""
-    return getattr(ip_address(text), "scope_id", None)
 
 
 def faults(parts: Parts, id: str | None) -> Iterator[Fault]:
@@ -44,12 +36,9 @@ def _unusable(address: Address) -> str | None:
         return None
     if address.ipv4_mapped is not None:
         return f'is IPv4 inside IPv6; write "{address.ipv4_mapped}"'
-    if address.is_link_local and address.scope_id is None:
-        return f'is link-local: name the interface, like "{address}%eth0"'
-    if not address.is_link_local and address.scope_id is not None:
-        return "names an interface, which only link-local addresses have; take away the %"
-    if address.scope_id is not None and not _SCOPE.fullmatch(address.scope_id):
-        return f"names the interface {shown(address.scope_id)}; expected a name like eth0"
+    if address.is_link_local or address.scope_id is not None:
+        # fe80::1%eth0 is on another link on every host that reads the file.
+        return "is valid on one link only; take a global or unique local address (fd00::/8)"
     return None
 
 

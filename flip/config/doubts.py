@@ -9,12 +9,12 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from flip.config.addresses import scope
 from flip.config.places import Fault, place, shown
 from flip.config.values import Config, Problem
 
 SHORT_KEY = 16  # characters of a passphrase
 RANDOM_KEY = 32  # bytes in base64
+RECORD_SIZE = 300  # bytes of a packet with one record, without its names
 SHORT_PING = 0.01  # seconds; a probe is six pings
 
 
@@ -78,19 +78,9 @@ def interfaces(config: Config, host: Host) -> Iterator[Fault]:
     for name in config.me.systems:
         interface = config.systems[name].config.get("interface")
         if isinstance(interface, str) and interface not in host.interfaces:
-            yield Fault(("cluster", "system", name, "config", "interface"), _lacks(interface, host))
-    for path, address in (
-        (("servers", config.id, "ip"), config.me.ip),
-        (("bind",), config.bind),
-    ):
-        link = scope(address) if address else None
-        if link is not None and link not in host.interfaces:
-            yield Fault(path, _lacks(link, host))
-
-
-def _lacks(interface: str, host: Host) -> str:
-    known = ", ".join(host.interfaces) or "none"
-    return f"this host has no interface {shown(interface)}; it has {known}"
+            known = ", ".join(host.interfaces) or "none"
+            message = f"this host has no interface {shown(interface)}; it has {known}"
+            yield Fault(("cluster", "system", name, "config", "interface"), message)
 
 
 def loopback(config: Config, host: Host) -> Iterator[Fault]:
@@ -152,4 +142,17 @@ def timing(config: Config, host: Host) -> Iterator[Fault]:
         yield Fault(("ping_timeout",), f"{message}: a busy host is easily late")
 
 
-DOUBTS: tuple[Doubt, ...] = (quorum, key, interfaces, loopback, lone_servers, data, timing)
+def heads(config: Config, host: Host) -> Iterator[Fault]:
+    """A member's record must fit a datagram also when it can take nothing of any system."""
+    needed = max(
+        RECORD_SIZE
+        + 3 * len(server.id.encode())
+        + sum(len(name.encode()) + 2 for name in server.systems)
+        for server in config.servers.values()
+    )
+    if needed > config.max_packet:
+        message = f"the names of a server's systems need up to {needed} bytes of a packet; set it"
+        yield Fault(("max_packet",), f"{message} so high, or news of failed hooks comes late")
+
+
+DOUBTS: tuple[Doubt, ...] = (quorum, key, interfaces, loopback, lone_servers, data, timing, heads)
