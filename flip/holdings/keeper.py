@@ -61,7 +61,7 @@ class Keeper:
         self._membership = membership
         self._journal = journal
         self._turn: IDelayedCall | None = None
-        self._stopped = False
+        self._stopped = self._in_touch = False
         self._concerned: set[str] = set()
         self._emptied: list[Deferred[None]] = []
         systems = [config.systems[name] for name in hooks]
@@ -84,6 +84,7 @@ class Keeper:
                 journal,
                 runner,
                 acting=lambda: self.gate.open,
+                in_touch=lambda: membership.in_touch,
                 due=self._ask_for_turn,
                 dropped=self._dropped,
                 gave_up=self._gave_up,
@@ -212,8 +213,9 @@ class Keeper:
     def _touch_changed(self) -> None:
         if self._stopped:
             return
-        if not self._membership.in_touch:
-            # It cannot know who else announces from now on; see `_found_down`.
+        if self._membership.in_touch != self._in_touch:
+            # Out of touch it cannot know who else announces from now on.
+            self._in_touch = self._membership.in_touch
             self._announce_all()
         self.gate.update()
 
@@ -250,7 +252,7 @@ class Keeper:
         self._announce_all()
 
     def _announce_all(self) -> None:
-        """Announce all that is held again, as soon as this node may act and keeps it (R6)."""
+        """Announce all that is held again, as soon as this node is in touch and keeps it (R6)."""
         for keeper in self.systems.values():
             if keeper.single_owner:
                 keeper.announce(keeper.claims())

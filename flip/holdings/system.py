@@ -45,6 +45,7 @@ class SystemKeeper:
     """Keeps the data points of one system.
 
     :param acting: whether this node may take and let go (R1).
+    :param in_touch: whether it reaches a quorum.
     :param due: called when there is something to `consider`.
     :param dropped: called with each data point whose claim was dropped.
     :param gave_up: called with the system's name when `alive` failed too often;
@@ -63,6 +64,7 @@ class SystemKeeper:
         runner: Runner,
         *,
         acting: Callable[[], bool],
+        in_touch: Callable[[], bool],
         due: Callable[[], None],
         dropped: Callable[[str, str], None],
         gave_up: Callable[[str], bool],
@@ -80,6 +82,7 @@ class SystemKeeper:
         self._journal = journal
         self._runner = runner
         self._acting = acting
+        self._in_touch = in_touch
         self._due = due
         self._dropped = dropped
         self._gave_up = gave_up
@@ -223,7 +226,7 @@ class SystemKeeper:
             self._release(datum, holding)
         elif step is Step.WITHDRAW:
             self._drop(datum, holding)
-        elif self._announcing(holding) and holding.retry is None:
+        elif self._announcing(datum, holding) and holding.retry is None:
             self._slots.add(datum, Urgency.ALIVE)
         elif self._cleanable(datum, holding) and holding.retry is None:
             self._slots.add(datum, Urgency.CLEANING)
@@ -255,9 +258,11 @@ class SystemKeeper:
             )
         )
 
-    def _announcing(self, holding: Holding) -> bool:
-        # Retrying what failed is no change (R1).
-        may = self._acting() or holding.error is not None
+    def _announcing(self, datum: str, holding: Holding) -> bool:
+        # Neither a retry nor the last word on what is held and kept is a change (R1).
+        # Waiting with it until this node has settled would leave the neighbours dark.
+        keeps = self._in_touch() and datum in self.wanted
+        may = self._acting() or keeps or holding.error is not None
         return holding.phase is Phase.HELD and holding.again and may
 
     def _cleanable(self, datum: str, holding: Holding) -> bool:
@@ -306,7 +311,7 @@ class SystemKeeper:
             return None
         step = self._decide(datum, holding)
         if (step is Step.TAKE and holding.phase is Phase.TAKING) or (
-            step is Step.REST and self._announcing(holding)
+            step is Step.REST and self._announcing(datum, holding)
         ):
             holding.started, holding.again = True, False
             return self._run("alive", datum, holding)

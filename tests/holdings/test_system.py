@@ -65,6 +65,7 @@ class SystemTestCase(SynchronousTestCase):
             self.journal,
             self.hooks,
             acting=lambda: self.acting,
+            in_touch=lambda: self.acting,
             due=self.ask,
             dropped=lambda _, datum: self.dropped.append(datum),
             gave_up=self.give_up,
