@@ -83,7 +83,9 @@ class Member:
     @property
     def votes(self) -> frozenset[str]:
         """Who accuses this member now: votes against another incarnation do not count."""
-        return self.voters if self.accused == self.incarnation else frozenset()
+        if not self.voters or self.accused == self.incarnation:
+            return self.voters
+        return frozenset()
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -313,6 +315,7 @@ class Roster:
 
     def _announce(self, member: Member, before: _Before, source: str) -> None:
         state, record, claims, votes = before
+        now = member.votes
         change = Change(
             member=member.id,
             state_before=state,
@@ -321,10 +324,8 @@ class Roster:
             record=member.record,
             claims_before=claims,
             claims=member.claims,
-            votes=member.votes,
-            new_votes=frozenset(
-                voter for voter in member.votes if (member.accused, voter) not in votes
-            ),
+            votes=now,
+            new_votes=frozenset(voter for voter in now if (member.accused, voter) not in votes),
             source=source,
         )
         self._undelivered.append(change)
