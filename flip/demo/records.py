@@ -37,16 +37,24 @@ def parse(node: str, record: str) -> list[HookRun]:
     return runs
 
 
-def handoffs(runs: Iterable[HookRun]) -> list[Handoff]:
-    """Where a `down` was followed by another node's first `alive`, in the order of time."""
+def handoffs(runs: Iterable[HookRun], since: int) -> list[Handoff]:
+    """Where a holder's `down` was followed by another node's `alive`, in the order of time.
+
+    :param since: only those that were completed after this, in nanoseconds.
+    """
     found = []
+    holders: dict[str, str] = {}
     released: dict[str, HookRun] = {}
     for run in sorted(runs, key=lambda run: run.ended):
-        if run.event == "down":
+        if run.event == "alive":
+            before = released.pop(run.datum, None)
+            if before is not None and before.node != run.node and run.ended > since:
+                gap = (run.ended - before.ended) / 1e9
+                found.append(Handoff(run.datum, before.node, run.node, gap))
+            holders[run.datum] = run.node
+        elif holders.get(run.datum) == run.node:
+            # Others run `down` too, to clean up what they do not hold.
             released[run.datum] = run
-        elif (before := released.pop(run.datum, None)) and before.node != run.node:
-            gap = (run.ended - before.ended) / 1e9
-            found.append(Handoff(run.datum, before.node, run.node, gap))
     return found
 
 
@@ -68,7 +76,8 @@ def overlaps(runs: Sequence[HookRun], deaths: Mapping[str, Sequence[int]]) -> li
         for run in runs
     ]
     steps += [(at, "death", node, "") for node, times in deaths.items() for at in times]
-    for at, event, node, datum in sorted(steps):
+    # At one and the same moment, what ends comes before what begins.
+    for at, event, node, datum in sorted(steps, key=lambda step: (step[0], step[1] == "alive")):
         if event == "death":
             for held in holders.values():
                 held.pop(node, None)

@@ -289,8 +289,7 @@ class Walk:
 
     def _tell_handoffs(self, since: int) -> None:
         self._check_holders()
-        runs = [run for run in self._cluster.workplace.runs() if run.ended > since]
-        for handoff in handoffs(runs):
+        for handoff in handoffs(self._cluster.workplace.runs(), since):
             self.result.handoffs.append(handoff._asdict())
             self._audience.remark(
                 f"{handoff.datum} went from {handoff.source} to {handoff.target}: held by nobody"
