@@ -14,7 +14,7 @@ from flip.config.values import Config, Problem
 
 SHORT_KEY = 16  # characters of a passphrase
 RANDOM_KEY = 32  # bytes in base64
-RECORD_SIZE = 300  # bytes of a packet with one record, without its names
+RECORD_SIZE = 200  # bytes of a packet with one record, without the five ids and the systems
 SHORT_PING = 0.01  # seconds; a probe is six pings
 
 
@@ -144,12 +144,11 @@ def timing(config: Config, host: Host) -> Iterator[Fault]:
 
 def heads(config: Config, host: Host) -> Iterator[Fault]:
     """A member's record must fit a datagram also when it can take nothing of any system."""
-    needed = max(
-        RECORD_SIZE
-        + 3 * len(server.id.encode())
-        + sum(len(name.encode()) + 2 for name in server.systems)
-        for server in config.servers.values()
+    id = max(len(id.encode()) for id in config.servers)
+    names = max(
+        sum(len(name.encode()) + 2 for name in server.systems) for server in config.servers.values()
     )
+    needed = RECORD_SIZE + 5 * id + names
     if needed > config.max_packet:
         message = f"the names of a server's systems need up to {needed} bytes of a packet; set it"
         yield Fault(("max_packet",), f"{message} so high, or news of failed hooks comes late")

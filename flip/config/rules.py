@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from flip.config.parts import Parts
 from flip.config.places import Fault, meant, shown
 
-MAX_NAME = 64  # bytes; a packet has room for 77 (`flip.membership.datagram.MESSAGE_ROOM`)
+MAX_NAME = 64  # bytes; a packet of 512 bytes has to hold several
 MAX_ARGUMENT = 100_000  # bytes; Linux gives 131,072 to one argument of a program
 
 Rule = Callable[[Parts], Iterator[Fault]]
