@@ -140,6 +140,7 @@ class Roster:
         self.digest = 0
         self.buried = 0  # the highest incarnation at which this node was voted down
         self._members = {id: Member(id, update=Update(id)) for id in servers}
+        self._ids = frozenset(self._members)
         self._others = tuple(id for id in self._members if id != me)
         self._observers: list[Callable[[Change], None]] = []
         self._undelivered: deque[Change] = deque()
@@ -281,9 +282,7 @@ class Roster:
             pass
 
     def _merge_votes(self, member: Member, update: Update) -> None:
-        voters = frozenset(
-            voter for voter in update.voters if voter in self._members and voter != member.id
-        )
+        voters = (self._ids & frozenset(update.voters)) - {member.id}
         if member.id == self.me:
             self._read_own_obituary(member, update.accused, voters)
         if voters and update.accused > member.accused:
@@ -303,7 +302,7 @@ class Roster:
     def _refingerprint(self, member: Member) -> None:
         # The claims are named by the record's hash of them, so the digest of
         # two nodes is equal even where one has yet to fetch a large body.
-        content = encode((member.id, member.record, member.accused, sorted(member.voters)))
+        content = encode((member.id, member.record, member.accused, member.update.voters))
         hashed = hashlib.blake2b(content, digest_size=8).digest()
         fingerprint = int.from_bytes(hashed, "big")
         self.digest ^= member.fingerprint ^ fingerprint
