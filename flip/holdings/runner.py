@@ -91,12 +91,14 @@ class HookRunner:
         :returns: fires with the result, or fails with `HookFailed`: it could not be
             started, exited with another status than 0, was killed, or took too long.
         """
+        if not call.hook.argv:
+            return fail(HookFailed(f"{call.hook.name}: no executable is known for it"))
         started = self._reactor.seconds()
         try:
             argv = [os.fsencode(word) for word in call.hook.argv]
             argv += [call.datum.encode(), call.config.encode()]
             process = self._spawn(self._reactor, argv, self._environment(call))
-        except (OSError, ValueError, IndexError) as error:
+        except (OSError, ValueError) as error:
             return fail(HookFailed(f"{call.hook.name} cannot be started: {_why(call, error)}"))
         return _Run(self._reactor, call, process, started).done
 
@@ -220,9 +222,7 @@ def _describe(status: int) -> str | None:
 
 def _why(call: HookCall, error: Exception) -> str:
     """Why a process could not be started, in an operator's words."""
-    path = call.hook.argv[0] if call.hook.argv else ""
-    if isinstance(error, IndexError):
-        return "no executable is known for it"
+    path = call.hook.argv[0]
     if isinstance(error, UnicodeEncodeError):
         return f"{error.object!r:.200} holds half a surrogate pair, which is no UTF-8"
     if not isinstance(error, OSError):
