@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from flip.errors import HookFailed
 from flip.holdings.hooks import Hook
 from flip.holdings.journal import Journal
 from flip.holdings.runner import HookCall, HookResult
+from flip.membership.own import OwnRecord
 from flip.membership.roster import Claims, Roster
 from flip.wire.claims import claims_hash, data_digest, encode_claims
 from flip.wire.messages import Record, Status, Update
@@ -171,3 +172,60 @@ def open_journal(directory: Path, clock: Clock) -> Journal:
 def phases(journal: Journal) -> dict[str, str]:
     """What a journal names."""
     return {held.datum: held.phase.name for held in journal.held()}
+
+
+class StandIn:
+    """What the keeper sees of membership: a real roster and own record, without a network.
+
+    :ivar pushes: how often everybody was told everything.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.in_touch = self.settled = False
+        self.roster = roster_of(config)
+        self.concerned: list[str] = []
+        self.pushes = 0
+        self._touch: list[Callable[[], None]] = []
+        self._found_down: list[Callable[[], None]] = []
+        record = Record("me", 5, 0, Status.JOINING, 5, 9, config.digest, config.config_version)
+        self.own = OwnRecord(
+            self.roster,
+            record,
+            {name: system.data for name, system in config.systems.items()},
+            published=self.concerned.extend,
+            raised=lambda incarnation, voters: None,
+            doubled=lambda younger: None,
+        )
+
+    def amend(
+        self,
+        *,
+        status: Status | None = None,
+        claims: Claims | None = None,
+        ineligible: tuple[str, ...] | None = None,
+        concerns: frozenset[str] = frozenset(),
+    ) -> None:
+        self.own.amend(status=status, claims=claims, ineligible=ineligible, concerns=concerns)
+
+    def check_pulse(self) -> None:
+        """It never stalls."""
+
+    def push_to_all(self) -> None:
+        self.pushes += 1
+
+    def on_touch(self, observer: Callable[[], None]) -> None:
+        self._touch.append(observer)
+
+    def on_found_down(self, observer: Callable[[], None]) -> None:
+        self._found_down.append(observer)
+
+    def become(self, *, in_touch: bool, settled: bool) -> None:
+        """Change what is known of the quorum, and tell."""
+        self.in_touch, self.settled = in_touch, settled
+        for observer in self._touch:
+            observer()
+
+    def find_down(self) -> None:
+        """Learn of having been voted down."""
+        for observer in self._found_down:
+            observer()

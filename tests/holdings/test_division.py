@@ -140,7 +140,7 @@ class ReportTests(DivisionTestCase):
     def test_many(self) -> None:
         """More are one line."""
         (line,) = self.moves(63)
-        ways = "11 from flip1 to flip2, 10 from flip1 to me"
+        ways = "11 from flip1 to me, 10 from flip1 to flip2"
         assert_that(line, equal_to(f"ip: 21 of 63 data points move: {ways}"))
 
     def test_nobody_left(self) -> None:
