@@ -320,16 +320,17 @@ class World:
         return Violation("\n".join(lines))
 
     def hook_started(self, machine: Machine, call: HookCall) -> None:
-        """R1: a node that is not in touch and settled starts to hold nothing."""
+        """R1: a node that has not settled starts to hold nothing; R2: it claims first."""
         self.note(f"{machine.id}: {call.event} {call.datum}")
+        if call.event != "alive":
+            return
         assert machine.node is not None
         membership, keeper = machine.node.parts.membership, machine.node.parts.keeper
         fresh = (call.system, call.datum) not in machine.served
         retried = keeper.systems[call.system].holdings[call.datum].failures > 0
-        if call.event == "alive" and fresh and not retried and not membership.settled:
+        if fresh and not retried and not membership.settled:
             raise self.violation(f"{machine.id} takes {call.datum} although it has not settled")
-        claims = membership.own.claims.get(call.system, {})
-        if call.event == "alive" and call.datum not in claims:
+        if call.datum not in membership.own.claims.get(call.system, {}):
             raise self.violation(f"{machine.id} runs alive for {call.datum} without a claim")
 
     def _check(self) -> None:
