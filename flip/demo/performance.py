@@ -75,6 +75,7 @@ class _Performance:
         self._outcome = Outcome()
         self._failure: Failure | None = None
         self._story: Deferred[None] | None = None
+        self._is_over = self._is_shutting_down = False
 
     def run(self) -> Outcome:
         began = time.monotonic()
@@ -98,8 +99,22 @@ class _Performance:
         for number in STOPPED_BY:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._interrupted)
+        self._reactor.addSystemEventTrigger("before", "shutdown", self._shut_down)
         self._story = Deferred.fromCoroutine(self._tell(workplace))
-        self._story.addErrback(self._failed).addBoth(lambda _: self._reactor.stop())
+        self._story.addErrback(self._failed).addBoth(self._ended)
+
+    def _ended(self, _: object) -> None:
+        self._is_over = True
+        if not self._is_shutting_down:
+            self._reactor.stop()
+
+    def _shut_down(self) -> Deferred[None] | None:
+        """Wait for the end, also where a signal came before our own handlers were there."""
+        self._is_shutting_down = True
+        if self._is_over:
+            return None
+        self._stop(signal.SIGINT)
+        return self._story
 
     def _interrupted(self, number: int, frame: object) -> None:
         self._reactor.callFromThread(self._stop, number)

@@ -82,10 +82,14 @@ class Workplace:
                 refused.append(f"{base}: {error.strerror}")
                 continue
             place = cls(root)
-            reason = place._write_hooks() or place._too_long()
+            try:
+                reason = place._unfit() or place._write_hooks()
+            except OSError as error:
+                reason = str(error)
+            except BaseException:
+                place.remove()
+                raise
             if not reason:
-                for id in IDS:
-                    (root / id / "holds").mkdir(parents=True)
                 return place
             place.remove()
             refused.append(f"{base}: {reason}")
@@ -155,6 +159,8 @@ class Workplace:
 
     def _write_hooks(self) -> str:
         """Returns why they could not be run here, or nothing."""
+        for id in IDS:
+            (self.root / id / "holds").mkdir(parents=True)
         directory = self.root / "hooks"
         directory.mkdir()
         for name, (deed, feat, command) in HOOKS.items():
@@ -167,8 +173,8 @@ class Workplace:
                 return "nothing can be executed there (noexec)"
         return ""
 
-    def _too_long(self) -> str:
-        """Returns why paths here do not fit into what they are needed for, or nothing."""
+    def _unfit(self) -> str:
+        """Returns why paths here cannot be what they are needed for, or nothing."""
         longest = max(len(os.fsencode(self.control(id))) for id in IDS)
         if longest > LONGEST_SOCKET_PATH:
             return "its path is too long for a UNIX socket"
