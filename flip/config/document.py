@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from flip.config.places import Fault, Path, place
+from flip.config.places import Fault, Path, is_text, place
 from flip.config.values import Problem
 
 MAX_SIZE = 64 * 1024 * 1024  # bytes
@@ -152,10 +152,10 @@ def _inner_faults(root: Any, repeated: dict[int, list[str]]) -> Iterator[Fault]:
             yield Fault((*path, name), "there more than once; keep one of them", usable=True)
         for key, inner in _members(value):
             inside = (*path, key)
-            if isinstance(key, str) and not _is_text(key):
+            if isinstance(key, str) and not is_text(key):
                 yield Fault(inside, f"the name {HALF}")
             elif isinstance(inner, str):
-                if not _is_text(inner):
+                if not is_text(inner):
                     yield Fault(inside, HALF)
             elif isinstance(inner, float):
                 if not math.isfinite(inner):
@@ -176,16 +176,6 @@ def _members(value: Any) -> Iterator[tuple[str | int, Any]]:
         yield from value.items()
     elif isinstance(value, list):
         yield from enumerate(value)
-
-
-def _is_text(value: str) -> bool:
-    if value.isascii():
-        return True
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _syntax_problem(text: str, error: json.JSONDecodeError) -> Problem:

@@ -49,11 +49,15 @@ def load(
 
 
 def _problems(faults: Iterable[Fault]) -> tuple[Problem, ...]:
-    """One for each place: what was found first."""
-    first: dict[Place, Problem] = {}
+    """All of them, but for a value that cannot be used only the first reason."""
+    problems: dict[Problem, None] = {}
+    refused: set[Place] = set()
     for fault in faults:
-        first.setdefault(fault.path, fault.problem)
-    return tuple(first.values())
+        if fault.path not in refused:
+            problems[fault.problem] = None
+        if not fault.usable:
+            refused.add(fault.path)
+    return tuple(problems)
 
 
 def _own_id(

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flip.config.places import Fault, Path
+from flip.config.places import Fault, Path, is_text
 
 Section = Mapping[str, Any]
 
@@ -85,10 +85,9 @@ def _take_out(value: Any, path: Path) -> None:
         value = value[step]
     if isinstance(value, dict) and last not in value:
         return  # the fault is that it is missing
-    if (len(path), path[0]) == (2, "servers") or (len(path), path[:2]) == (
-        3,
-        ("cluster", "system"),
-    ):
+    is_server = len(path) == 2 and path[0] == "servers"
+    is_system = len(path) == 3 and path[:2] == ("cluster", "system")
+    if (is_server or is_system) and is_text(str(last)):
         value[last] = {}  # the name is still known
     else:
         del value[last]

@@ -61,6 +61,17 @@ def shown(value: Any) -> str:
     return text if len(text) <= 4 * LONGEST else text[: 4 * LONGEST] + "..."
 
 
+def is_text(value: str) -> bool:
+    """Whether it can be written in UTF-8, which half of a surrogate pair cannot."""
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def meant(name: str, known: Iterable[str]) -> str:
     """``; did you mean "..."?`` when one is close, or which there are."""
     by_lower = {candidate.lower(): candidate for candidate in known}

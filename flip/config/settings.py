@@ -56,7 +56,7 @@ _DATA = {
     "type": "array",
     "items": _DATUM,
     "uniqueItems": True,
-    "description": "a list of unique texts",
+    "description": "a list of texts without NUL, each once",
 }
 _SYSTEMS = {
     "type": "array",
@@ -74,7 +74,7 @@ _ADDRESS = {"type": "string", "format": "ip", "description": "an IPv4 or IPv6 ad
 
 
 def _milliseconds(least: int, most: int = 24 * 3600 * 1000) -> dict[str, Any]:
-    description = f"milliseconds, a number from {least} to {most}"
+    description = f"a number of milliseconds from {least} to {most}"
     return {"type": "number", "minimum": least, "maximum": most, "description": description}
 
 
@@ -116,11 +116,9 @@ TOP = (
         None,
         "How many votes make a member down, and how many members, itself included, a node must"
         " reach to take anything over.",
-        "len(servers) // 2 + 1",
+        "`len(servers) // 2 + 1`",
     ),
-    Setting(
-        "gossip_interval", _milliseconds(10), 1000, "Milliseconds between two rounds of probes."
-    ),
+    Setting("gossip_interval", _milliseconds(10), 1000, "The time between two rounds of probes."),
     Setting(
         "key",
         _KEYS,
@@ -133,11 +131,11 @@ TOP = (
         "ping_timeout",
         _milliseconds(10),
         1500,
-        "Milliseconds that one probe may take: a ping, and without an answer another every sixth"
+        "How long one probe may take: a ping, and without an answer another every sixth"
         " of it, from the third on through up to three other members too. Without any answer by"
         " then, this node votes against the member.",
     ),
-    Setting("log_level", _one_of(*LEVELS), "info", "One of debug, info, warning, error, fatal."),
+    Setting("log_level", _one_of(*LEVELS), "info", "The least severe messages that are logged."),
     Setting(
         "config_version",
         _whole(0, 2**53),
@@ -169,16 +167,16 @@ TOP = (
         _PATH,
         None,
         "The directory of the node's journal. No two nodes may share it.",
-        "for root /var/lib/flip/{id}, else $XDG_STATE_HOME/flip/{id}, XDG_STATE_HOME being"
-        " ~/.local/state if it is not set",
+        "for root `/var/lib/flip/{id}`, else `$XDG_STATE_HOME/flip/{id}`, where XDG_STATE_HOME is"
+        " `~/.local/state` unless it is set",
     ),
     Setting(
         "control",
         _PATH,
         None,
         "The UNIX socket that `flip status` asks: a path of at most 100 bytes.",
-        "for root /run/flip/{id}.sock, else $XDG_RUNTIME_DIR/flip/{id}.sock, or control.sock in"
-        " state_dir if that is not set",
+        "for root `/run/flip/{id}.sock`, else `$XDG_RUNTIME_DIR/flip/{id}.sock`, or `control.sock`"
+        " in the state directory where XDG_RUNTIME_DIR is not set",
     ),
     Setting("servers", {}, REQUIRED, "The members, by id; see below."),
     Setting("cluster", {}, REQUIRED, "What the cluster holds; see below."),
@@ -193,7 +191,7 @@ SERVER = (
         (),
         "The systems that this server can hold data of; none makes it an arbiter, which only"
         " votes. `system` is accepted too.",
-        "[]",
+        "`[]`",
     ),
     Setting("system", _SYSTEMS, None, "Another spelling of `systems`.", "-"),
     Setting(
@@ -219,21 +217,21 @@ SYSTEM = (
         "config",
         _OBJECT,
         None,
-        "Any JSON object, handed to the hooks on top of `cluster.config`.",
-        "{}",
+        "Handed to the hooks, on top of `cluster.config`: at most 100,000 bytes of JSON.",
+        "`{}`",
     ),
-    Setting("data", _DATA, REQUIRED, "The data points: unique strings, in an order that counts."),
+    Setting("data", _DATA, REQUIRED, "The data points, in an order that counts."),
     Setting(
         "delay",
         _milliseconds(0),
         50,
-        "Milliseconds in which several starts and returns become one plan.",
+        "How long several starts and returns are gathered to become one plan.",
     ),
     Setting(
         "hook_timeout",
         _milliseconds(10),
         10000,
-        "Milliseconds after which a hook is terminated, and killed a second later.",
+        "How long a hook may run; then it is terminated, and killed a second later.",
     ),
     Setting("hook_concurrency", _whole(1, 1000), 4, "How many hooks of the system run at once."),
     Setting(
@@ -246,7 +244,8 @@ SYSTEM = (
         "on_isolation",
         _one_of("hold", "release"),
         "hold",
-        "What a node that reaches no quorum does with what it holds.",
+        "What a node that reaches no quorum does with what it holds: keep it (the other side of a"
+        " partition may take it over too, until that heals) or let go of it.",
     ),
     Setting(
         "alive_attempts",
@@ -258,7 +257,7 @@ SYSTEM = (
         "retry_after",
         _milliseconds(0),
         60000,
-        "Milliseconds until a server that gave up is eligible again.",
+        "How long a server that gave up stays out, unless `flip retry` lets it in before.",
     ),
 )
 

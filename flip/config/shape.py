@@ -37,7 +37,13 @@ def _unique(_validator: Any, _unique: bool, value: Any, _schema: Any) -> Iterato
 
 
 def _is_address(value: object) -> bool:
-    return not isinstance(value, str) or bool(ipaddress.ip_address(value))
+    """Other types are the schema's to refuse.
+
+    :raises ValueError: it is a text and no address.
+    """
+    if isinstance(value, str):
+        ipaddress.ip_address(value)
+    return True
 
 
 def _faults(error: ValidationError) -> Iterator[Fault]:
@@ -53,9 +59,9 @@ def _faults(error: ValidationError) -> Iterator[Fault]:
             if name not in known:
                 yield Fault((*path, name), f"there is no such setting{_hint(name, known)}")
     elif error.validator == "required":
-        # jsonschema reports one missing name at a time, in words.
+        # jsonschema tells one missing name at a time, and in words only.
         for name in needed:
-            if name not in value and error.message.startswith(repr(name)):
+            if name not in value:
                 expected = schema["properties"][name]["description"]
                 yield Fault((*path, name), f"missing; expected {expected}")
     elif error.validator == "uniqueItems":
