@@ -7,6 +7,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from flip.holdings.keeper import Keeper
+from flip.holdings.tally import LISTED
 from flip.log import Logger
 from flip.membership.service import Membership
 from flip.wire.claims import Phase
@@ -32,8 +33,15 @@ async def leave(clock: IReactorTime, membership: Membership, keeper: Keeper) -> 
     try:
         await emptied.addTimeout(RELEASE_LIMIT, clock)
     except TimedOut:
-        left = {system: sorted(data) for system, data in keeper.claims().items()}
-        _log.error("stopping although these could not be released: {left}", left=left)
+        left = [f"{system}: {datum}" for system, data in keeper.claims().items() for datum in data]
+        _log.error(
+            "stopping although {count} data points could not be released within {limit:.0f} s:"
+            " {left}; the others wait until they have voted this node down, and its next start"
+            " cleans up",
+            count=len(left),
+            limit=RELEASE_LIMIT,
+            left=", ".join(left[:LISTED]) + (", ..." if len(left) > LISTED else ""),
+        )
         return False
     deadline = clock.seconds() + HANDOVER_LIMIT
     while not _handed_over(keeper, held) and clock.seconds() < deadline:
