@@ -93,8 +93,8 @@ class KeeperTestCase(SynchronousTestCase):
 
     def wait(self, seconds: float = 0) -> list[str]:
         """The hooks that were started since the last time, after some time."""
-        self.clock.advance(seconds)
-        self.clock.advance(0)
+        for step in (0, seconds, 0):
+            self.clock.advance(step)
         return self.hooks.news()
 
     def claims(self, name: str = "ip") -> dict[str, str]:
