@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     try:
         code = _run(argv)
-        sys.stdout.flush()
+        print(end="", flush=True)  # where there is no output at all, sys.stdout is None
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # whoever read the output has seen enough

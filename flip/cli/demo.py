@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from flip.demo.performance import perform
 
     with open(os.devnull, "w") as silence:
-        screen = Screen(silence if args.json else sys.stdout)
+        screen = Screen(silence if args.json else sys.stdout or silence)
         outcome = perform(screen, keep=args.keep)
         screen.end(outcome)
     if args.json:
