@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.process import registerReapProcessHandler, unregisterReapProcessHandler
 from twisted.python.failure import Failure
-from zope.interface import implementer  # type: ignore[import-untyped]
+from zope.interface import implementer
 
 CHUNK = 65536  # bytes per read: what a pipe holds on Linux
 FREE_BYTES = 1 << 20  # read as fast as they come; what follows is read at leisure
@@ -30,6 +30,7 @@ BREATH = 0.01  # seconds between two reads of a hook that floods its output
 STDOUT, STDERR = 1, 2
 
 Received = Callable[[int, bytes], None]
+Ended = Callable[[int | None], None]
 
 
 class Child:
@@ -47,7 +48,8 @@ class Child:
             for _ in (STDOUT, STDERR):
                 opened += os.pipe()
             # A daemon that was started with closed standard streams gets their numbers.
-            opened = [_above_standard_streams(fd) for fd in opened]
+            for n, fd in enumerate(opened):
+                opened[n] = _above_standard_streams(fd)
             out, out_end, err, err_end = opened
             self.pid = _spawn(argv, environ, out_end, err_end)
         except BaseException:
@@ -58,16 +60,16 @@ class Child:
         os.close(err_end)
         self._reactor = reactor
         self._pipes = (_Pipe(reactor, STDOUT, out), _Pipe(reactor, STDERR, err))
-        self._ended: Callable[[int], None] = _ignore
+        self._ended: Ended = _ignore
         self._alive = True
         self._condemned = False
 
-    def watch(self, received: Received, ended: Callable[[int], None]) -> None:
+    def watch(self, received: Received, ended: Ended) -> None:
         """Begin to read and to wait.
 
         :param received: called with 1 or 2 (standard output or error) and bytes.
-        :param ended: called once with the wait status when the process has exited,
-            whoever holds its pipes; what it had written by then was received.
+        :param ended: called once when the process has exited, with its wait status (None when
+            other code took it), whoever holds its pipes; what it had written by then was received.
         """
         self._ended = ended
         for pipe in self._pipes:
@@ -90,12 +92,18 @@ class Child:
         """Look whether the process has exited; the reactor calls this on SIGCHLD."""
         if not self._alive:
             return
-        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        status: int | None
+        try:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            # Other code in this process waited for it. To raise here would keep the
+            # reactor from the other children.
+            pid, status = self.pid, None
         if pid:
             unregisterReapProcessHandler(self.pid, self)  # type: ignore[no-untyped-call]
             self.processEnded(status)
 
-    def processEnded(self, status: int) -> None:
+    def processEnded(self, status: int | None) -> None:
         """The reactor's reaper found the process ended."""
         self._alive = False
         if self._condemned:
@@ -132,7 +140,7 @@ class _Pipe:
     def logPrefix(self) -> str:
         return "hook"
 
-    def doRead(self) -> Exception | None:
+    def doRead(self) -> Any:
         ended = self._read()
         if ended is None and self._bytes > FREE_BYTES and self._breath is None:
             # Not to read at all would block the hook; to read all the time, the node.
@@ -161,7 +169,8 @@ class _Pipe:
         self._breath = None
         self._reactor.addReader(self)
 
-    def _read(self) -> Exception | None:
+    def _read(self) -> Any:
+        """Read once; returns what tells the reactor that there will be no more."""
         try:
             data = os.read(self._fd, CHUNK)
         except (BlockingIOError, InterruptedError):
@@ -228,5 +237,5 @@ def _above_standard_streams(fd: int) -> int:
     return moved
 
 
-def _ignore(status: int) -> None:
+def _ignore(status: int | None) -> None:
     """What ends before it is watched ends unheard."""

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred, fail
 
 from flip.errors import HookFailed
-from flip.holdings.child import STDERR, STDOUT, Child, Received
+from flip.holdings.child import STDERR, STDOUT, Child, Ended, Received
 from flip.holdings.hooks import Hook
 from flip.holdings.output import Lines
 from flip.log import Logger
@@ -59,7 +59,7 @@ class HookResult:
 class _Process(Protocol):
     pid: int
 
-    def watch(self, received: Received, ended: Callable[[int], None]) -> None: ...
+    def watch(self, received: Received, ended: Ended) -> None: ...
 
     def signal_group(self, number: int) -> None: ...
 
@@ -180,7 +180,7 @@ class _Run:
                 error=error.strerror,
             )
 
-    def _end(self, status: int) -> None:
+    def _end(self, status: int | None) -> None:
         self._ended = True
         if self._timer.active():
             self._timer.cancel()
@@ -207,8 +207,10 @@ class _Run:
         return {"system": call.system, "event": call.event, "datum": call.datum}
 
 
-def _describe(status: int) -> str | None:
+def _describe(status: int | None) -> str | None:
     """What a wait status means, None when it is success."""
+    if status is None:
+        return "ended, but other code in this process took its exit status"
     code = os.waitstatus_to_exitcode(status)
     if code == 0:
         return None

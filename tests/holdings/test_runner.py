@@ -305,6 +305,15 @@ class ProcessTests(TestCase):
         outcomes = [await run.addErrback(lambda failure: failure.trap(HookFailed)) for run in runs]
         assert_that(outcomes.count(HookFailed), equal_to(20))
 
+    async def test_reaped_by_others(self) -> None:
+        """A status that other code took is a failure, and stops nobody else's reaping."""
+        taken = self.run_hook(f"echo $$ > {self.directory}/pid; exec sleep 0.2")
+        pid = int(await self.exists("pid"))
+        os.waitpid(pid, 0)
+        error = await self.assertFailure(taken, HookFailed)
+        assert_that(str(error), contains_string("took its exit status"))
+        await self.run_hook("exit 0")
+
     async def test_cancel(self) -> None:
         """Cancelling kills at once and fails with `HookFailed` like everything else."""
         run = self.run_hook(f"trap '' TERM; echo $$ > {self.directory}/pid; sleep 77")
