@@ -107,6 +107,8 @@ class Probe:
         # A stall past the deadline, or one that ate up the tries, says nothing about
         # the target. Answers may wait in the socket, which the reactor reads before
         # it makes the next call at zero delay.
+        if self._retry.running:
+            self._retry.stop()
         late = self._clock.seconds() - self._ends > LATE
         verdict = Verdict.UNJUDGED if late or self._tries < ENOUGH else Verdict.MISSED
         self._deadline = self._clock.callLater(0, self._end, verdict)
