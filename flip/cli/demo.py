@@ -113,7 +113,7 @@ class Screen:
             )
         elif not outcome.error:
             self._line("Stopped: all its processes are ended.")
-        if outcome.kept:
+        if outcome.kept and not outcome.error:
             self._line(f"Kept: {outcome.kept}")
 
     def _paragraph(self, text: str, lead: Cell | None = None) -> None:
@@ -153,3 +153,5 @@ def _complain(outcome: Outcome) -> None:
         page.line(Cell(f"The last lines of {id}'s log:", "bold"))
         for line in lines:
             page.line("  ", line)
+    if outcome.kept:
+        page.line(f"All of it, logs, hooks and configurations, is in {outcome.kept}")

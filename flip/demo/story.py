@@ -98,26 +98,33 @@ class Row:
 
     def differences(self, seen: Observation) -> list[str]:
         """Everything in which the nodes, or their hooks' files, are not as this row says."""
-        found = []
+        found = self.moved(seen)
         for id, expected in self.holds.items():
             status = seen.statuses[id]
             if expected is None or status is None:
-                if expected is not None:
-                    found.append(f"{id} must hold {words(expected)}, but it does not run")
-                elif status is not None:
-                    found.append(f"{id} must be dead, but it answers")
                 continue
-            reported = seen.held(id)
-            if reported != expected:
-                found.append(f"{id} must hold {words(expected)}; it says {words(reported)}")
-            if seen.files[id] != expected:
-                made = words(seen.files[id])
-                found.append(f"{id} must hold {words(expected)}; its hooks made the files: {made}")
             if status["in_touch"] != self.connected:
-                must = "must" if self.connected else "must not"
-                found.append(f"{id} {must} be in touch with a quorum (in_touch is wrong)")
+                must, does = ("must", "is not") if self.connected else ("must not", "is")
+                found.append(f"{id} {must} be in touch with a quorum, but it {does}")
             elif self.connected:
                 found += self._disagreements(id, status, seen)
+        return found
+
+    def moved(self, seen: Observation) -> list[str]:
+        """Where something else is held than this row says, whatever the nodes think of others."""
+        found = []
+        for id, expected in self.holds.items():
+            reported = seen.held(id)
+            if expected is None:
+                if reported is not None:
+                    found.append(f"{id} must be dead, but it answers")
+            elif reported is None:
+                found.append(f"{id} must hold {words(expected)}, but it does not answer")
+            elif reported != expected:
+                found.append(f"{id} must hold {words(expected)}; it says {words(reported)}")
+            if expected is not None and seen.files[id] != expected:
+                made = words(seen.files[id])
+                found.append(f"{id} must hold {words(expected)}; its hooks made the files: {made}")
         return found
 
     def _disagreements(self, id: str, status: Mapping[str, Any], seen: Observation) -> list[str]:

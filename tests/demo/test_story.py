@@ -63,9 +63,6 @@ class ConfigurationTests(SynchronousTestCase):
 class DifferencesTests(SynchronousTestCase):
     """`Row.differences`."""
 
-    def differences(self, row: Row, seen: Observation) -> list[str]:
-        return row.differences(seen)
-
     def test_none(self) -> None:
         """Nothing differs in what is as it should be."""
         for row in (story.ALL_ACTIVE, story.FLIP1_KILLED, story.ALL_CUT_OFF):
@@ -94,7 +91,7 @@ class DifferencesTests(SynchronousTestCase):
     def test_missing(self) -> None:
         """A node that does not answer is wrong, and one that was killed must not."""
         seen = perfect(story.FLIP1_KILLED)
-        dead = "flip1 must hold 192.168.0.2, but it does not run"
+        dead = "flip1 must hold 192.168.0.2, but it does not answer"
         assert_that(story.ALL_ACTIVE.differences(seen), has_item(dead))
         undead = "flip1 must be dead, but it answers"
         seen = perfect(story.ALL_ACTIVE)

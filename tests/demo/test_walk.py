@@ -238,7 +238,7 @@ class WalkTests(SynchronousTestCase):
     def test_moved_in_the_cut(self) -> None:
         """What moves while nobody can talk fails."""
         self.cluster.act["cut"] = lambda: self.cluster.hook("flip", "alive", "192.168.0.2")
-        self.fails("'nobody can talk' differs", "files: 192.168.0.1, 192.168.0.2")
+        self.fails("Something moved while nobody could talk", "files: 192.168.0.1, 192.168.0.2")
 
     def test_hook_in_the_cut(self) -> None:
         """So does a hook that runs, even if it changes nothing."""
