@@ -98,6 +98,10 @@ class RequestRefused(FlipError):
     """The running node did not do this."""
 
 
+class CannotRelease(FlipError):
+    """The claim was not dropped."""
+
+
 class SyncFailed(FlipError):
     """Two nodes could not exchange their states over TCP."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from flip.control.parts import Parts
 from flip.control.status import status
-from flip.errors import BadRequest
+from flip.errors import BadRequest, CannotRelease
 
 Command = Callable[[Mapping[str, Any]], Any]
 
@@ -21,9 +21,29 @@ def commands(running: Callable[[], Parts]) -> dict[str, Command]:
     def retry(request: Mapping[str, Any]) -> None:
         keeper = running().keeper
         system = request.get("system")
-        if system is not None and system not in keeper.systems:
+        if system is not None and (not isinstance(system, str) or system not in keeper.systems):
             known = ", ".join(keeper.systems) or "none"
             raise BadRequest(f"This node has no system {system!r}, only: {known}.")
         keeper.retry(system)
 
-    return {"status": lambda request: status(running()), "retry": retry}
+    def release(request: Mapping[str, Any]) -> None:
+        system, datum = (_text(request, name) for name in ("system", "datum"))
+        if request.get("force") is not True:
+            raise CannotRelease(
+                f"Without this claim another node runs alive for {system}: {datum} at once."
+                " Make sure that nothing of it is left on this node, then repeat with --force."
+            )
+        running().keeper.forsake(system, datum)
+
+    return {
+        "status": lambda request: status(running()),
+        "retry": retry,
+        "release": release,
+    }
+
+
+def _text(request: Mapping[str, Any], name: str) -> str:
+    value = request.get(name)
+    if not isinstance(value, str):
+        raise BadRequest(f"{name} has to be a string, not {value!r}.")
+    return value

@@ -9,15 +9,39 @@ import flip
 from flip.control.parts import Parts
 from flip.holdings.holding import Holding
 from flip.holdings.system import SystemKeeper
+from flip.holdings.tally import LISTED
 from flip.membership.roster import Member
 from flip.wire.claims import Phase
 from flip.wire.messages import Record, Status
 
 EVENTS = 20
+STUBBORN = 3  # failures of a `down` hook in a row that an operator has to know of
 
 
 def status(node: Parts) -> dict[str, Any]:
-    """The whole status as JSON-able values; docs/operating.md describes every field."""
+    """The whole status as JSON-able values.
+
+    Times are seconds; "... ago" is None for what never happened.
+
+    - `id`, `incarnation`, `boot`, `version` (flip's), `status` (joining, active,
+      leaving, left), `uptime`: this node.
+    - `in_touch`: it reaches a quorum; `settled`: and has heard everybody out, so
+      that it acts on the plan; `quorum`: how many votes make a member down;
+      `health`: 0 is well, more stretches its deadlines.
+    - `config`: {`path`, `digest`, `version`} of what the node runs.
+    - `members`: {id: {`state` (alive, probably_down, down, left), `status`,
+      `incarnation`, `votes` [ids of who cannot reach it], `reachable` (None: not
+      probed yet), `last_ack` ago, `address`, `sync` {`last` ago, `error`},
+      `config` (same, differs, unknown), `systems` {name: {`eligible`, `held`
+      [data points], `claims` {data point: taking, held, releasing, unsure}}}}}:
+      what each member says of itself; this node's own row is the truth.
+    - `systems`: {name: {`type`, `wanted` [data points], `held` [data points],
+      `failed` {data point: reason}, `waiting` {data point: why it is not yet as
+      wanted}, `ineligible` (why, or None)}}: this node's own.
+    - `alarms`: sentences that somebody has to act on.
+    - `journal`: {`path`, `error`}; `traffic`: counters; `events`: the last ones,
+      oldest first, [{`time` (of the wall clock), `kind`, `text`}].
+    """
     config, membership, keeper = node.config, node.membership, node.keeper
     record = membership.own.record
     now = node.clock.seconds()
@@ -87,7 +111,7 @@ def _claims(
     claims = member.claims or {}
     return {
         name: {
-            "eligible": record is not None and name not in record.ineligible,
+            "eligible": record is None or name not in record.ineligible,
             "held": _held(claims.get(name, {})),
             "claims": {datum: phase.name.lower() for datum, phase in claims.get(name, {}).items()},
         }
@@ -126,6 +150,8 @@ def _why_waiting(node: Parts, keeper: SystemKeeper, datum: str) -> str | None:
     if holding.running is not None:
         return f"its {holding.running} hook runs"
     if holding.retry is not None:
+        if holding.phase is Phase.RELEASING:
+            return "its down hook failed: nobody else may take it until one ends well"
         return "a failed hook is tried again soon"
     if not node.keeper.gate.open:
         return "not in touch and settled: nothing is taken or released"
@@ -142,10 +168,21 @@ def _why_waiting(node: Parts, keeper: SystemKeeper, datum: str) -> str | None:
 
 def _alarms(node: Parts) -> list[str]:
     alarms = [*node.chronicle.alarms.values(), *node.keeper.alarms.values()]
-    alarms += [
-        f"{system}: {datum} is left from an older configuration and cannot be released: {error}"
+    stuck = [
+        f"{system}: {datum} is left from an older configuration and cannot be released"
+        f" ('flip release {system} {datum} --force' drops the claim): {error}"
         for (system, datum), error in node.keeper.leftovers.errors.items()
     ]
+    stuck += [
+        f"{name}: {datum} cannot be released, and nobody else may take it until its down hook ends"
+        f" well, or 'flip release {name} {datum} --force' is typed; the hook: {holding.error}"
+        for name, keeper in node.keeper.systems.items()
+        for datum, holding in keeper.holdings.items()
+        if holding.phase is Phase.RELEASING and holding.failures >= STUBBORN
+    ]
+    alarms += stuck[:LISTED]
+    if len(stuck) > LISTED:
+        alarms.append(f"{len(stuck) - LISTED} more data points cannot be released")
     if node.journal.error:
         alarms.append(f"the journal cannot be trusted: {node.journal.error}")
     return [alarm for alarm in alarms if alarm]

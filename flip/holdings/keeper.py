@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from flip.config import Config
-from flip.errors import RequestRefused
+from flip.errors import CannotRelease
 from flip.holdings.division import Division
 from flip.holdings.fitness import FLAPPING_WINDOW, Fitness, penalty
 from flip.holdings.gate import Gate
@@ -145,7 +145,7 @@ class Keeper:
     def forsake(self, system: str, datum: str) -> None:
         """Drop the claim of a data point whose `down` does not end well.
 
-        :raises RequestRefused: this node does not claim it, or serves it.
+        :raises CannotRelease: this node does not claim it, or serves it.
         """
         name = f"{system}: {datum}"
         keeper = self.systems.get(system)
@@ -153,9 +153,9 @@ class Keeper:
         if (system, datum) in self.leftovers:
             self.leftovers.forsake((system, datum))
         elif keeper is None or phase is None:
-            raise RequestRefused(f"{name} is not claimed by {self._config.id}.")
+            raise CannotRelease(f"{name} is not claimed by {self._config.id}.")
         elif phase in SERVING:
-            raise RequestRefused(
+            raise CannotRelease(
                 f"{name} is {phase.name.lower()} by {self._config.id}, not being released."
                 " To move it away, stop this node or change the configuration."
             )

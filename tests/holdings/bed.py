@@ -16,6 +16,7 @@ from flip.holdings.journal import Journal
 from flip.holdings.runner import HookCall, HookResult
 from flip.membership.own import OwnRecord
 from flip.membership.roster import Claims, Roster
+from flip.membership.touch import Touch
 from flip.wire.claims import claims_hash, data_digest, encode_claims
 from flip.wire.messages import Record, Status, Update
 
@@ -183,6 +184,7 @@ class StandIn:
     def __init__(self, config: Config) -> None:
         self.in_touch = self.settled = False
         self.roster = roster_of(config)
+        self.touch = Touch(self.roster, config.ping_timeout, lambda: 0.0)
         self.concerned: list[str] = []
         self.pushes = 0
         self._touch: list[Callable[[], None]] = []

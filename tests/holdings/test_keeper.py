@@ -15,7 +15,7 @@ from hamcrest import (
 )
 from twisted.logger import capturedLogs, formatEvent
 
-from flip.errors import RequestRefused
+from flip.errors import CannotRelease
 from flip.holdings.journal import Held
 from flip.wire.claims import Phase
 from flip.wire.messages import Status
@@ -425,10 +425,10 @@ class ForsakingTests(KeeperTestCase):
     def test_served(self) -> None:
         """What is served is not dropped; nor what was never claimed."""
         self.hold_own()
-        refused = raises(RequestRefused, "is held by me, not being released")
+        refused = raises(CannotRelease, "is held by me, not being released")
         assert_that(calling(self.keeper.forsake).with_args("ip", "a"), refused)
         for name, datum in (("ip", "b"), ("ip", "?"), ("?", "a")):
-            refused = raises(RequestRefused, "not claimed by me")
+            refused = raises(CannotRelease, "not claimed by me")
             assert_that(calling(self.keeper.forsake).with_args(name, datum), refused)
 
 
