@@ -72,12 +72,21 @@ def is_text(value: str) -> bool:
     return True
 
 
+def closest(name: str, known: Iterable[str], *, alike: float = 0.6) -> str | None:
+    """The name that was perhaps meant.
+
+    :param alike: how much it must be like it, from 0 to 1.
+    """
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=alike)
+    return by_lower[close[0]] if close else None
+
+
 def meant(name: str, known: Iterable[str]) -> str:
     """``; did you mean "..."?`` when one is close, or which there are."""
-    by_lower = {candidate.lower(): candidate for candidate in known}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    if close:
-        return f"; did you mean {shown(by_lower[close[0]])}?"
-    names = [*by_lower.values()]
+    names = [*known]
+    close = closest(name, names)
+    if close is not None:
+        return f"; did you mean {shown(close)}?"
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return f"; there are {', '.join(names[:MOST_NAMES]) or 'none'}{more}"

@@ -21,13 +21,13 @@ LEVELS = ("debug", "info", "warning", "error", "fatal")
 REQUIRED = object()
 
 # The description of a schema completes the sentence "expected ...".
-_WITHOUT_NUL = "^[^\\u0000]*$"
-_CONTROL = "[\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]"
+_WITHOUT_NUL = r"^[^\u0000]*$"
+_CONTROL = r"[\u0000-\u001f\u007f-\u009f\u2028\u2029]"
 _NAME = {
     "type": "string",
     "minLength": 1,
     "maxLength": 64,
-    "not": {"pattern": f"{_CONTROL}|^\\\\s|\\\\s$"},
+    "not": {"pattern": rf"{_CONTROL}|^\s|\s$"},
     "description": "1 to 64 characters, no control characters, no blanks around them",
 }
 # Ids stand in paths, and with commas between them on the command line.
@@ -35,7 +35,7 @@ _ID = {
     "type": "string",
     "minLength": 1,
     "maxLength": 64,
-    "not": {"pattern": f"{_CONTROL}|^\\\\s|\\\\s$|[/,]|^\\\\.{{1,2}}$"},
+    "not": {"pattern": rf"{_CONTROL}|^\s|\s$|[/,]|^\.{{1,2}}$"},
     "description": '1 to 64 characters, no "/", "," or control characters, no blanks around them,'
     ' and not "." or ".."',
 }

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from flip.config.places import Fault, Path, meant, place, shown
+from flip.config.places import Fault, Path, closest, meant, place, shown
 from flip.config.settings import SERVER, SYSTEM, TOP, schema
 
 if TYPE_CHECKING:
@@ -72,9 +72,11 @@ def _faults(error: ValidationError) -> Iterator[Fault]:
 
 
 def _hint(name: str, known: Any) -> str:
-    for home, settings in _HOMES:
-        if any(setting.name == name for setting in settings):
-            return f"; it belongs to {home}"
+    """Where a setting of that name belongs, but for one that is here and all but the same."""
+    if closest(name, known, alike=0.85) is None:
+        for home, settings in _HOMES:
+            if any(setting.name == name for setting in settings):
+                return f"; it belongs to {home}"
     return meant(name, known)
 
 
