@@ -27,7 +27,7 @@ def read_address(datum: str) -> Address:
         if "%" in datum:
             raise ValueError("the interface belongs into the system's config, not behind a '%'")
         address = ipaddress.ip_interface(datum)
-        if address.is_multicast or address.is_unspecified:
+        if address.ip.is_multicast or address.ip.is_unspecified:
             raise ValueError("no host can have it")
     except ValueError as error:
         raise Failure(
