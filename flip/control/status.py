@@ -10,7 +10,7 @@ from flip.control.parts import Parts
 from flip.holdings.holding import Holding
 from flip.holdings.system import SystemKeeper
 from flip.holdings.tally import LISTED
-from flip.membership.roster import Member
+from flip.membership.roster import Claims, Member
 from flip.wire.claims import Phase
 from flip.wire.messages import Record, Status
 
@@ -91,7 +91,8 @@ def _member(node: Parts, member: Member, now: float) -> dict[str, Any]:
             "error": sync.errors.get(member.id),
         },
         "config": _compare(record, node.config.digest),
-        "systems": _claims(member, server.systems, record),
+        # Its own record follows at the end of the turn; what it does is already true.
+        "systems": _claims(node.keeper.claims() if own else member.claims, server.systems, record),
     }
 
 
@@ -106,9 +107,9 @@ def _compare(record: Record | None, digest: bytes) -> str:
 
 
 def _claims(
-    member: Member, listed: tuple[str, ...], record: Record | None
+    claims: Claims | None, listed: tuple[str, ...], record: Record | None
 ) -> dict[str, dict[str, Any]]:
-    claims = member.claims or {}
+    claims = claims or {}
     return {
         name: {
             "eligible": record is None or name not in record.ineligible,

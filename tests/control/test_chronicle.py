@@ -1,0 +1,127 @@
+"""Tests for `flip.control.chronicle`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hamcrest import assert_that, contains_string, empty, equal_to
+from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from flip.control.chronicle import Chronicle
+from flip.wire.claims import Phase
+from flip.wire.messages import Status
+from tests.holdings.bed import Others, StandIn, config, open_journal
+
+
+class ChronicleTests(SynchronousTestCase):
+    """What the node "me" logs about flip1 and flip2, with a quorum of two."""
+
+    def setUp(self) -> None:
+        clock = Clock()
+        self.config = config()
+        self.membership = StandIn(self.config)
+        self.others = Others(self.config, self.membership.roster)
+        self.journal = open_journal(Path(self.mktemp()), clock)
+        self.addCleanup(self.journal.close)
+        self.chronicle = Chronicle(self.config, self.membership, self.journal)
+        for other in ("flip1", "flip2"):
+            self.others.say(other)
+        self.told = len(self.journal.events(100))
+
+    def news(self) -> list[tuple[str, str]]:
+        """The kinds and texts of the events since the last time."""
+        events = self.journal.events(100)[self.told :]
+        self.told += len(events)
+        return [(event.kind, event.text) for event in events]
+
+    def test_logged_and_kept(self) -> None:
+        """Whatever is told is a line in the log and an event in the journal."""
+        with capturedLogs() as logs:
+            self.others.accuse("flip1", "me")
+        lines = [formatEvent(event) for event in logs]
+        assert_that(lines, equal_to([text for _, text in self.news()]))
+
+    def test_seen(self) -> None:
+        """A member that is heard of for the first time."""
+        texts = [event.text for event in self.journal.events(2)]
+        assert_that(
+            texts,
+            equal_to(["flip1 is here (incarnation 1)", "flip2 is here (incarnation 1)"]),
+        )
+
+    def test_going_down(self) -> None:
+        """Who is probably down, on whose word and with how many votes; then that it is down."""
+        self.others.accuse("flip1", "flip2")
+        text = "flip1 is probably down: flip2 cannot reach it (votes 1/2)"
+        assert_that(self.news(), equal_to([("probably-down", text)]))
+        self.others.accuse("flip1", "me")
+        text = "quorum reached, flip1 is down: flip2, me cannot reach it (votes 2/2)"
+        assert_that(self.news(), equal_to([("down", text)]))
+
+    def test_down_at_once(self) -> None:
+        """A quorum of votes in one packet is one line."""
+        self.others.accuse("flip1", "flip2", "me")
+        assert_that([kind for kind, _ in self.news()], equal_to(["down"]))
+
+    def test_told_once(self) -> None:
+        """The same votes again are no news."""
+        self.others.accuse("flip1", "flip2", "me")
+        self.news()
+        self.others.accuse("flip1", "flip2")
+        assert_that(self.news(), empty())
+
+    def test_alive_again(self) -> None:
+        """A member that refuted its votes, and with what."""
+        self.others.accuse("flip1", "flip2", "me")
+        self.news()
+        self.others.say("flip1", incarnation=2)
+        assert_that(self.news(), equal_to([("alive", "flip1 is alive (incarnation 2)")]))
+
+    def test_leaving(self) -> None:
+        """A member that leaves, and one that left."""
+        self.others.say("flip1", status=Status.LEAVING)
+        self.others.say("flip1", status=Status.LEFT)
+        expected = [("leaving", "flip1 is leaving"), ("left", "flip1 left")]
+        assert_that(self.news(), equal_to(expected))
+
+    def test_claims(self) -> None:
+        """Claims are the keeper's business, and no news here."""
+        self.others.say("flip1", {"ip": {"a": Phase.HELD}})
+        assert_that(self.news(), empty())
+
+    def test_own_votes(self) -> None:
+        """Votes against this node are told by who raises its incarnation."""
+        self.others.accuse("me", "flip1", "flip2", incarnation=5)
+        assert_that(self.news(), empty())
+
+    def test_touch(self) -> None:
+        """Getting in touch, settling, and losing touch, each once."""
+        for in_touch, settled in ((True, False), (True, False), (True, True)):
+            self.membership.become(in_touch=in_touch, settled=settled)
+        assert_that([kind for kind, _ in self.news()], equal_to(["in-touch", "settled"]))
+        self.membership.touch.missed("flip1", 0.0)
+        self.membership.touch.missed("flip2", 0.0)
+        with capturedLogs() as logs:
+            self.membership.become(in_touch=False, settled=False)
+        ((kind, text),) = self.news()
+        assert_that(kind, equal_to("out-of-touch"))
+        assert_that(text, contains_string("it reaches 1 of 3, itself included, and needs 2"))
+        assert_that(logs[0]["log_level"], equal_to(LogLevel.warn))
+
+    def test_touch_lost_by_a_stall(self) -> None:
+        """Who reached everybody a moment ago waits for fresh answers."""
+        self.membership.become(in_touch=True, settled=True)
+        self.news()
+        self.membership.become(in_touch=False, settled=False)
+        ((_, text),) = self.news()
+        assert_that(text, contains_string("it waits for fresh answers"))
+
+    def test_alarm(self) -> None:
+        """An alarm is logged as critical, and stays for status."""
+        with capturedLogs() as logs:
+            self.chronicle.alarm("double", "two of me")
+        assert_that(logs[0]["log_level"], equal_to(LogLevel.critical))
+        assert_that(self.chronicle.alarms, equal_to({"double": "two of me"}))
+        assert_that(self.news(), equal_to([("double", "two of me")]))
