@@ -52,7 +52,7 @@ class Tally:
         listed = self._began is None or self._failed.total() <= LISTED
         log = _log.error if listed else _log.debug
         log(
-            "{system}: {event} {datum} failed ({times} times in a row): {reason}",
+            "{system}: {event} {datum} failed (attempt {times}): {reason}",
             system=self._system,
             event=event,
             datum=datum,
