@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 from flip.cli.page import Cell, Page
 
 if TYPE_CHECKING:
+    from flip.demo.audience import Moment
     from flip.demo.performance import Outcome
     from flip.demo.story import Observation, Row
-    from flip.demo.walk import Moment
 
 
 def add(subparsers: Any) -> None:

@@ -12,9 +12,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import CannotListenError
 from twisted.python.failure import Failure
 
+from flip.demo.audience import Audience, Result
 from flip.demo.cluster import Cluster
 from flip.demo.story import IDS
-from flip.demo.walk import Audience, Result, Walk
+from flip.demo.walk import Walk
 from flip.demo.workplace import Workplace
 from flip.errors import DemoFailed
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
-
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from flip.demo import story
+from flip.demo.audience import Audience, Moment, Result
 from flip.demo.cluster import Cluster
 from flip.demo.records import HookRun, handoffs, overlaps
 from flip.demo.story import IDS, Observation, Row, words
@@ -17,47 +14,10 @@ from flip.errors import DemoFailed
 
 ROW_LIMIT = 30.0  # seconds for the nodes to reach a row
 CALM = 3.0  # seconds, after all have settled, in which nothing may move either
+QUIET = 1.0  # seconds without a hook after which none is to be expected
 POLL = 0.1  # seconds between two looks
 
 NANOSECOND = 1e-9
-
-
-@dataclass(frozen=True)
-class Moment:
-    """Something that a node did or found out; `after` in seconds since the step began."""
-
-    after: float
-    node: str
-    text: str
-
-
-class Audience(Protocol):
-    """To whom the story is told."""
-
-    def step(self, title: str, text: str) -> None:
-        """A step begins: what is done, and what should come of it."""
-
-    def waiting(self, text: str, seconds: float) -> None:
-        """Nothing to tell yet; called often while `seconds` go by."""
-
-    def moments(self, moments: list[Moment]) -> None:
-        """How it came about."""
-
-    def row(self, row: Row, seen: Observation) -> None:
-        """The nodes are as they should be."""
-
-    def remark(self, text: str) -> None:
-        """What else there is to see."""
-
-
-@dataclass
-class Result:
-    """What came out, for scripts; times in seconds."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    handoffs: list[dict[str, Any]] = field(default_factory=list)
-    stops: dict[str, float] = field(default_factory=dict)
-    datagrams_dropped: int = 0
 
 
 class Walk:
@@ -140,7 +100,7 @@ class Walk:
             f" than {story.LONGEST_TIMEOUT:g} s, so whatever a timer could move would move now. But"
             " a node alone is 1 of 3, the quorum is 2: nobody can agree on anything.",
         )
-        before = len(self._cluster.workplace.runs())
+        before = await self._quiet()
         dropped = self._dropped()
         self._cluster.cut()
         seen = await self._hold(story.ALL_CUT_OFF, story.CUT, "nobody could talk")
@@ -258,6 +218,22 @@ class Walk:
             self._audience.waiting("nothing may move", passed)
             await deferLater(self._clock, POLL)
 
+    async def _quiet(self) -> int:
+        """Wait until no hook runs any more, for those that clean up run last; returns how many ran.
+
+        :raises DemoFailed: that takes longer than `ROW_LIMIT`.
+        """
+        began = since = self._clock.seconds()
+        count = len(self._cluster.workplace.runs())
+        while self._clock.seconds() - since < QUIET:
+            await deferLater(self._clock, POLL)
+            ran = len(self._cluster.workplace.runs())
+            if ran != count:
+                count, since = ran, self._clock.seconds()
+            if since - began > ROW_LIMIT:
+                raise DemoFailed("Hooks run again and again, though nothing has to move.")
+        return count
+
     async def _meet(self) -> None:
         """Wait until all nodes have settled; what they hold must not change meanwhile."""
         began = self._clock.seconds()
@@ -276,15 +252,7 @@ class Walk:
 
     def _show(self, row: Row, seen: Observation, seconds: float | None, name: str = "") -> None:
         shown = Row(name or row.name, row.holds, row.connected)
-        self.result.rows.append(
-            {
-                "row": shown.name,
-                "seconds": None if seconds is None else round(seconds, 3),
-                "expected": _plain(row.holds),
-                "reported": _plain({id: seen.held(id) for id in IDS}),
-                "files": _plain(seen.files),
-            }
-        )
+        self.result.note(shown, seen, seconds)
         self._audience.row(shown, seen)
 
     def _tell_handoffs(self, since: int) -> None:
@@ -324,7 +292,3 @@ def _votes(seen: Observation, since: int) -> list[Moment]:
 
 def _told(runs: list[HookRun]) -> str:
     return ", ".join(f"{run.node}: {run.event} {run.datum}" for run in runs)
-
-
-def _plain(holds: Mapping[str, frozenset[str] | None]) -> dict[str, list[str] | None]:
-    return {id: None if data is None else sorted(data) for id, data in holds.items()}

@@ -11,9 +11,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.demo import story
+from flip.demo.audience import Moment
 from flip.demo.records import HookRun
 from flip.demo.story import IDS, Observation, Row
-from flip.demo.walk import ROW_LIMIT, Moment, Walk
+from flip.demo.walk import QUIET, ROW_LIMIT, Walk
 from flip.errors import DemoFailed
 from tests.demo.test_story import perfect
 
@@ -239,6 +240,31 @@ class WalkTests(SynchronousTestCase):
         """What moves while nobody can talk fails."""
         self.cluster.act["cut"] = lambda: self.cluster.hook("flip", "alive", "192.168.0.2")
         self.fails("Something moved while nobody could talk", "files: 192.168.0.1, 192.168.0.2")
+
+    def test_late_cleaning(self) -> None:
+        """A hook that cleans up late is waited for, before anything is cut."""
+
+        def clean() -> None:
+            self.cluster.start_2()
+            late = (0.5 * QUIET, self.cluster.hook, "flip1", "down", "192.168.0.1")
+            self.clock.callLater(*late)
+
+        self.cluster.act["restart"] = clean
+        self.successResultOf(self.go())
+
+    def test_never_quiet(self) -> None:
+        """Hooks that never end to run fail."""
+
+        def again() -> None:
+            self.cluster.hook("flip1", "alive", "192.168.0.2")
+            self.clock.callLater(0.5 * QUIET, again)
+
+        def restart() -> None:
+            self.cluster.start_2()
+            again()
+
+        self.cluster.act["restart"] = restart
+        self.fails("Hooks run again and again")
 
     def test_hook_in_the_cut(self) -> None:
         """So does a hook that runs, even if it changes nothing."""
