@@ -59,7 +59,12 @@ class Dissemination:
         chosen: list[Update] = []
         room = self._room
         too_large = 0
-        for id, is_news in self._candidates(peer, differs):
+        if self._roster[peer].votes:
+            # A suspect is told first, and never without it: it alone can refute.
+            accusation, size = self._accusation(peer)
+            chosen.append(accusation)
+            room -= size
+        for id, is_news in self._candidates(differs):
             update, size = self._fit(id)
             if size <= room:
                 room -= size
@@ -74,20 +79,15 @@ class Dissemination:
                 break
         return tuple(chosen)
 
-    def _candidates(self, peer: str, differs: bool) -> Iterator[tuple[str, bool]]:
+    def _candidates(self, differs: bool) -> Iterator[tuple[str, bool]]:
         """Members to tell of, the most urgent first, and whether each is queued as news."""
         news = tuple(self._sent)
-        # A suspect is told first: it alone can refute.
-        suspect = peer if self._roster[peer].votes else None
-        if suspect is not None:
-            yield suspect, False
         for id in reversed(news):
-            if id != suspect:
-                yield id, True
+            yield id, True
         if not differs:
             return
         me, others = self._roster.me, self._roster.others
-        told = {suspect, *news}
+        told = set(news)
         if me not in told:
             yield me, False
         start = self._rng.randrange(len(others))
@@ -112,14 +112,19 @@ class Dissemination:
             if size <= self._room:
                 self._fitting[id] = update, fitting, size
                 return fitting, size
-        return self._with_some_voters(fitting)
+        return self._with_fewer_voters(fitting)
 
-    def _with_some_voters(self, update: Update) -> tuple[Update, int]:
+    def _accusation(self, id: str) -> tuple[Update, int]:
+        """The votes against a member, for itself: what else it is, it knows best."""
+        known = self._roster[id].update
+        return self._with_fewer_voters(Update(id, accused=known.accused, voters=known.voters))
+
+    def _with_fewer_voters(self, update: Update) -> tuple[Update, int]:
         """Others each time, so that over many packets every vote is told."""
         voters = list(update.voters)
         while True:
-            voters = self._rng.sample(voters, len(voters) // 2)
-            fitting = replace(update, voters=tuple(sorted(voters)))
-            size = len(encode(fitting))
+            size = len(encode(update))
             if size <= self._room or not voters:
-                return fitting, size
+                return update, size
+            voters = self._rng.sample(voters, len(voters) // 2)
+            update = replace(update, voters=tuple(sorted(voters)))
