@@ -152,6 +152,13 @@ class Lan:
         master = ["nomaster"] if unplugged else ["master", "lan"]
         _ip("-n", self._bridge, "link", "set", "dev", host.port, *master)
 
+    def split(self, hosts: Iterable[Host], split: bool = True) -> None:
+        """Give hosts a bridge of their own, or put them back on that of the others."""
+        bridge = "lan2" if split else "lan"
+        _batch(
+            [["link", "set", "dev", host.port, "master", bridge] for host in hosts], self._bridge
+        )
+
     def _build(self) -> None:
         names = [self._bridge, *(host.namespace for host in self.hosts)]
         _batch([["netns", "add", name] for name in names])
@@ -161,8 +168,10 @@ class Lan:
                 name,
                 "for f in all default; do echo 0 > /proc/sys/net/ipv6/conf/$f/accept_dad; done",
             )
-        lan = [["link", "add", "lan", "type", "bridge", "mcast_snooping", "0"]]
-        lan.append(["link", "set", "lan", "up"])
+        lan = []
+        for bridge in ("lan", "lan2"):
+            lan.append(["link", "add", bridge, "type", "bridge", "mcast_snooping", "0"])
+            lan.append(["link", "set", bridge, "up"])
         for host in self.hosts:
             end = [host.interface, "netns", host.namespace]
             lan.append(["link", "add", host.port, "type", "veth", "peer", "name", *end])
