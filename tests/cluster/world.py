@@ -31,6 +31,7 @@ from tests.cluster.network import Network
 from tests.cluster.reactor import VirtualReactor
 
 KEY = b"k" * 32
+CALM = 4.0  # seconds without a fault after which members know of each other's claims
 DESCRIBED = 10  # machines in a report
 START = 1_700_000_000.0  # the wall clock when the virtual clock shows 0
 Point = tuple[str, str]
@@ -92,7 +93,7 @@ class Machine:
             hooks=hooks,
             failed=self._ended,
         )
-        world.note(f"{self.id} starts")
+        world.disturb(f"{self.id} starts")
         self.node.startService()
 
     def wall(self) -> float:
@@ -106,7 +107,7 @@ class Machine:
         """SIGKILL: the machine goes on, and so do the hooks that run."""
         assert self.reactor is not None
         assert self.node is not None
-        self._world.note(f"{self.id} is killed")
+        self._world.disturb(f"{self.id} is killed")
         self.reactor.die()
         self.node.journal.close()
         self.reactor = self.node = None
@@ -127,12 +128,12 @@ class Machine:
 
     def freeze(self) -> None:
         assert self.reactor is not None
-        self._world.note(f"{self.id} freezes")
+        self._world.disturb(f"{self.id} freezes")
         self.reactor.frozen = True
 
     def thaw(self) -> None:
         assert self.reactor is not None
-        self._world.note(f"{self.id} thaws")
+        self._world.disturb(f"{self.id} thaws")
         self.reactor.frozen = False
         self.reactor.iterate(sockets_first=self._world.rng.random() < 0.5)
 
@@ -197,6 +198,7 @@ class World:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
         self._overlaps: dict[tuple[Point, str, str], float] = {}
+        self._disturbed = 0.0
         self.longest_overlap = 0.0
         self.overlap_limit: float | None = None
         self._root = Path(tempfile.mkdtemp(prefix="flip-cluster-"))
@@ -237,7 +239,7 @@ class World:
     def cut(self, sources: Iterable[str], targets: Iterable[str], *, one_way: bool = False) -> None:
         """No packet gets from `sources` to `targets`, nor back."""
         here, there = self.addresses(*sources), self.addresses(*targets)
-        self.note(f"cut {here} {'->' if one_way else '<->'} {there}")
+        self.disturb(f"cut {here} {'->' if one_way else '<->'} {there}")
         self.network.cut(here, there)
         if not one_way:
             self.network.cut(there, here)
@@ -250,7 +252,7 @@ class World:
     def heal(self, sources: Iterable[str] = (), targets: Iterable[str] = ()) -> None:
         """Undo all cuts, or those between two groups."""
         here, there = self.addresses(*sources), self.addresses(*targets)
-        self.note(f"heal {here or 'everything'} {there}")
+        self.disturb(f"heal {here or 'everything'} {there}")
         if here:
             self.network.heal(here, there)
             self.network.heal(there, here)
@@ -259,6 +261,11 @@ class World:
 
     def others(self, id: str) -> list[str]:
         return [other for other in self.machines if other != id]
+
+    def disturb(self, text: str) -> None:
+        """A fault, or the end of one."""
+        self._disturbed = self.now
+        self.note(text)
 
     def note(self, text: str) -> None:
         self.history.append(f"{self.now:9.3f} {text}")
@@ -332,6 +339,15 @@ class World:
             raise self.violation(f"{machine.id} takes {call.datum} although it has not settled")
         if call.datum not in membership.own.claims.get(call.system, {}):
             raise self.violation(f"{machine.id} runs alive for {call.datum} without a claim")
+        if fresh and self.now - self._disturbed > CALM:
+            self._check_nobody_serves(machine, (call.system, call.datum))
+
+    def _check_nobody_serves(self, taker: Machine, point: Point) -> None:
+        """R2: break before make, for nodes that have known of each other for a while."""
+        for machine in self.machines.values():
+            serves = machine.running and point in machine.served
+            if serves and self._single(point) and self._mutual(taker.id, machine.id):
+                raise self.violation(f"{taker.id} takes {point[1]} although {machine.id} has it")
 
     def _check(self) -> None:
         self._check_claims()
