@@ -48,7 +48,7 @@ class Outcome:
     result: Result = field(default_factory=Result)
 
     def as_json(self) -> dict[str, Any]:
-        """All of it as values for JSON; docs say what each means."""
+        """All of it as values for JSON; times in seconds."""
         return {
             "ok": self.status == 0,
             "seconds": round(self.seconds, 3),

@@ -46,8 +46,7 @@ class Walk:
         self._audience.step(
             "All three start",
             "A node takes nothing over before it is in touch with a quorum and has heard what the"
-            " others hold. Then alive runs for what is its own, and down for the rest, in case an"
-            " earlier life left it there.",
+            " others hold. Then it runs alive for what is its own, and down for the rest.",
         )
         await self._cluster.start(IDS)
         began = min(self._cluster.began(id) for id in IDS)
@@ -187,8 +186,7 @@ class Walk:
             await deferLater(self._clock, POLL)
         runs = [run for run in self._cluster.workplace.runs() if run.began >= began]
         moments = [
-            Moment((run.ended - began) * NANOSECOND, run.node, f"{run.event} {run.datum}: done")
-            for run in runs
+            Moment((run.ended - began) * NANOSECOND, run.node, self._deed(run)) for run in runs
         ]
         if events:
             moments += _votes(seen, began)
@@ -200,6 +198,17 @@ class Walk:
         self._show(row, seen, seconds)
         self._audience.remark(f"Took {seconds:.2f} s{said}.")
         return seen
+
+    def _deed(self, run: HookRun) -> str:
+        """A run in words: `down` by a node that did not hold it in this life only cleans up."""
+        life = self._cluster.began(run.node)
+        held = any(
+            other.event == "alive" and (other.node, other.datum) == (run.node, run.datum)
+            for other in self._cluster.workplace.runs()
+            if life <= other.began < run.began
+        )
+        cleans = run.event == "down" and not held
+        return f"{run.event} {run.datum}: done" + (", in case it was left there" if cleans else "")
 
     async def _hold(self, row: Row, seconds: float, doing: str) -> Observation:
         """Watch for some time that every node holds what the row says, and nothing else.

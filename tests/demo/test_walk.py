@@ -69,6 +69,7 @@ class ScriptedCluster:
         self.row = story.ALL_ACTIVE
         self.act: dict[str, Callable[[], None]] = {}
         self.starts = 0
+        self.births: dict[str, int] = {}
         self.events: list[dict[str, Any]] = []
 
     def now(self) -> int:
@@ -86,13 +87,14 @@ class ScriptedCluster:
         return frozenset(self.holds[id])
 
     def began(self, id: str) -> int:
-        return int(self.clock.seconds() * SECOND)
+        return self.births[id]
 
     def do(self, name: str, default: Callable[[], None]) -> None:
         self.act.get(name, default)()
 
     async def start(self, ids: Iterable[str]) -> None:
         self.starts += 1
+        self.births.update(dict.fromkeys(ids, self.now()))
         self.do("start" if self.starts == 1 else "restart", getattr(self, f"start_{self.starts}"))
 
     def start_1(self) -> None:
@@ -198,6 +200,19 @@ class WalkTests(SynchronousTestCase):
         assert_that(texts.count("flip1 is down"), equal_to(1))
         assert_that(texts[2:4], equal_to(["flip1 is down", "alive 192.168.0.2: done"]))
         assert_that(texts, not_(has_item("long ago")))
+
+    def test_cleaning(self) -> None:
+        """Which `down` hooks only cleaned up is told, so that nobody takes them for moves."""
+
+        def restart() -> None:
+            self.cluster.hook("flip1", "down", "192.168.0.1")
+            self.cluster.start_2()
+
+        self.cluster.act["restart"] = restart
+        self.successResultOf(self.go())
+        texts = [moment.text for moment in self.listener.told[-3:]]
+        assert_that(texts[0], equal_to("down 192.168.0.1: done, in case it was left there"))
+        assert_that(texts[1], equal_to("down 192.168.0.2: done"))
 
     def test_takes_time(self) -> None:
         """A row that needs some time is waited for."""
