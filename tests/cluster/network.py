@@ -198,6 +198,7 @@ class _Connector:
         self._over = False
         self._timeout = reactor.callLater(timeout, self.fail, TimeoutError())
         factory.doStart()
+        factory.startedConnecting(self)
 
     def getDestination(self) -> IPv4Address:
         return _address(*self._target)
