@@ -121,7 +121,7 @@ def _refusal(place: Path) -> str | None:
             f"may not be executed by user {os.getuid()} (mode {stat.S_IMODE(mode):o};"
             " or its file system is mounted noexec)"
         )
-    return _unrunnable(place)
+    return None if _is_own(place) else _unrunnable(place)
 
 
 def _unrunnable(place: Path) -> str | None:
@@ -149,8 +149,12 @@ def _unrunnable(place: Path) -> str | None:
     return None
 
 
+def _is_own(place: Path) -> bool:
+    return place.parent == OWN and bool(sys.executable)
+
+
 def _argv(place: Path) -> tuple[str, ...]:
-    if place.parent == OWN and sys.executable:
+    if _is_own(place):
         # Python's flags save half of its start; and this interpreter is here for
         # sure, whereas /usr/bin/env may know no python3 or no option -S.
         return (sys.executable, "-IS", str(place))

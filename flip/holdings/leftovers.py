@@ -119,7 +119,7 @@ class Leftovers:
 
     def _release(self, held: Held) -> None:
         self._running = True
-        hook = Hook(held.down[0] if held.down else "?", held.down)
+        hook = Hook(held.down[-1] if held.down else "?", held.down)
         call = HookCall(hook, "down", held.system, held.datum, held.config, self._me, TIMEOUT)
         done = self._runner.run(call)
         done.addCallbacks(self._succeeded, self._failed, callbackArgs=(held,), errbackArgs=(held,))
