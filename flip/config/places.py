@@ -56,9 +56,13 @@ def shown(value: Any) -> str:
         return "an object"
     if isinstance(value, str) and len(value) > LONGEST:
         value = value[:LONGEST] + "..."
-    text = json.dumps(value, ensure_ascii=False)
-    text = "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
+    text = printable(json.dumps(value, ensure_ascii=False))
     return text if len(text) <= 4 * LONGEST else text[: 4 * LONGEST] + "..."
+
+
+def printable(text: str) -> str:
+    """Without anything that could move the cursor or break the line."""
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
 def is_text(value: str) -> bool:
@@ -89,4 +93,4 @@ def meant(name: str, known: Iterable[str]) -> str:
     if close is not None:
         return f"; did you mean {shown(close)}?"
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return f"; there are {', '.join(names[:MOST_NAMES]) or 'none'}{more}"
+    return f"; there are {printable(', '.join(names[:MOST_NAMES])) or 'none'}{more}"

@@ -63,7 +63,8 @@ A warning is printed by `flip check`, and logged when a node starts:
 - a single server, a cluster without systems, a divided system that one server lists;
 - a data point that is empty or has blanks around it, and an address that is in two systems, or
   that is a server's own;
-- a `ping_timeout` under 60 ms, and a `max_packet` too small for the names of the systems.
+- a `ping_timeout` under 60 ms;
+- a `max_packet` that is too small for the names of the systems.
 """
 
 EXAMPLE = """\
