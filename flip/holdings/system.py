@@ -7,7 +7,6 @@ takes the next step of `flip.holdings.decision`, one hook at a time per point.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
@@ -18,6 +17,7 @@ from twisted.python.failure import Failure
 from flip.allocation.topology import TOPOLOGIES
 from flip.config import System
 from flip.errors import HookFailed
+from flip.holdings.book import Book
 from flip.holdings.decision import Situation, Step, decide
 from flip.holdings.holding import Holding, pause
 from flip.holdings.hooks import Hook
@@ -70,16 +70,15 @@ class SystemKeeper:
         gave_up: Callable[[str], bool],
     ) -> None:
         self.system = system
-        self.holdings: dict[str, Holding] = {}
         self.owners: dict[str, str] = {}
         self.wanted: frozenset[str] = frozenset()
         self.ending = False
         self.given_up: dict[str, str] = {}
         self._me = me
-        self._hooks = hooks
+        self._alive = hooks["alive"]
         self._clock = clock
         self._outlook = outlook
-        self._journal = journal
+        self._book = Book(system, hooks["down"], journal)
         self._runner = runner
         self._acting = acting
         self._in_touch = in_touch
@@ -88,7 +87,6 @@ class SystemKeeper:
         self._gave_up = gave_up
         self._points = frozenset(system.data)
         self._topology = TOPOLOGIES[system.type]
-        self._config = json.dumps(dict(system.config), sort_keys=True)
         self._pending: dict[str, None] = {}  # in order: equal histories run equal hooks
         self._stopped = False
         self._tally = Tally(system.name, clock)
@@ -100,17 +98,18 @@ class SystemKeeper:
         return self._points
 
     @property
+    def holdings(self) -> Mapping[str, Holding]:
+        """What this node knows and does about each data point; none is as good as a blank one."""
+        return self._book.holdings
+
+    @property
     def single_owner(self) -> bool:
         """Whether a data point belongs to one node only."""
         return self._topology.single_owner
 
     def claims(self) -> dict[str, Phase]:
         """What this node claims of this system."""
-        return {
-            datum: holding.phase
-            for datum, holding in self.holdings.items()
-            if holding.phase is not None
-        }
+        return self._book.claims()
 
     def failures(self) -> dict[str, str]:
         """What failed last, by data point: hooks that are retried, and what was given up."""
@@ -122,26 +121,8 @@ class SystemKeeper:
         return self.given_up | failing
 
     def remember(self, recorded: Iterable[Held], *, complete: bool) -> None:
-        """Claim as unsure what may be left of an earlier life (R4).
-
-        :param recorded: what the journal names.
-        :param complete: whether the journal is sure to name everything.
-        """
-        for held in recorded:
-            # Another hook that replaced the old one is trusted to know its work;
-            # another interface in its configuration is another place to look at.
-            outdated = held if held.config != self._config else None
-            self.holdings[held.datum] = Holding(Phase.UNSURE, recorded=True, outdated=outdated)
-        for datum in self.system.data:
-            if datum in self.holdings:
-                continue
-            if not complete:
-                self.holdings[datum] = Holding(Phase.UNSURE)
-            elif self.system.remove_on_start:
-                self.holdings[datum] = Holding(cleaning=True)
-        for datum, holding in self.holdings.items():
-            if holding.phase is not None:
-                self._record(datum, holding)
+        """Claim as unsure what may be left of an earlier life (R4); see `Book.remember`."""
+        self._book.remember(recorded, complete=complete)
 
     def plan(self, owners: Mapping[str, str], wanted: frozenset[str]) -> None:
         """Take a new division: who should hold what, and what this node should."""
@@ -200,7 +181,7 @@ class SystemKeeper:
             return
         # Hooks of one data point never overlap: it stays here until this one ends.
         holding.phase, holding.outdated = None, None
-        self._journal.forget(self.system.name, datum)
+        self._book.forget(datum)
         self._dropped(self.system.name, datum)
 
     def consider(self) -> None:
@@ -219,7 +200,7 @@ class SystemKeeper:
         step = self._decide(datum, holding)
         if step in (Step.CLAIM, Step.TAKE):
             if holding.phase is None or (holding.phase is not Phase.TAKING and step is Step.TAKE):
-                self._claim(datum, holding, Phase.TAKING)
+                self._book.claim(datum, holding, Phase.TAKING)
             if step is Step.TAKE and holding.retry is None:
                 self._slots.add(datum, Urgency.ALIVE)
         elif step is Step.RELEASE:
@@ -268,41 +249,22 @@ class SystemKeeper:
     def _cleanable(self, datum: str, holding: Holding) -> bool:
         return holding.cleaning and datum not in self.wanted and self._acting()
 
-    def _claim(self, datum: str, holding: Holding, phase: Phase) -> None:
-        self.holdings[datum] = holding
-        # What was claimed before may be there already: only a new claim can be
-        # withdrawn without running `down`.
-        holding.started = holding.phase is not None
-        holding.phase, holding.failures, holding.error = phase, 0, None
-        holding.recorded, holding.cleaning = True, False
-        holding.stop_waiting()
-        self._record(datum, holding)
-
     def _release(self, datum: str, holding: Holding) -> None:
-        was = holding.phase
-        if was is Phase.UNSURE and not holding.recorded and not self.system.remove_on_start:
+        cleans = holding.recorded or self.system.remove_on_start
+        if holding.phase is Phase.UNSURE and not cleans:
             self._drop(datum, holding)
             return
-        if was is not Phase.RELEASING:
-            recorded = holding.recorded
-            self._claim(datum, holding, Phase.RELEASING)
-            holding.recorded, holding.again = recorded, False
+        if holding.phase is not Phase.RELEASING:
+            self._book.claim(datum, holding, Phase.RELEASING)
         if holding.retry is None:
             self._slots.add(datum, Urgency.DOWN if holding.recorded else Urgency.CLEANING)
 
     def _drop(self, datum: str, holding: Holding) -> None:
         holding.stop_waiting()
-        del self.holdings[datum]
-        self._journal.forget(self.system.name, datum)
+        del self._book.holdings[datum]
+        self._book.forget(datum)
         self._dropped(self.system.name, datum)
         self.mark((datum,))
-
-    def _record(self, datum: str, holding: Holding) -> None:
-        assert holding.phase is not None
-        old = holding.outdated
-        down = old.down if old is not None else self._hooks["down"].argv
-        config = old.config if old is not None else self._config
-        self._journal.hold(Held(self.system.name, datum, holding.phase, down, config))
 
     def _work(self, datum: str) -> Deferred[None] | None:
         """Start the hook that the present situation asks for, whatever it was queued for."""
@@ -324,9 +286,9 @@ class SystemKeeper:
 
     def _run(self, event: str, datum: str, holding: Holding) -> Deferred[None]:
         holding.running = event
-        hook, config, old = self._hooks[event], self._config, holding.outdated
-        if event == "down" and old is not None and old.down:
-            hook, config = Hook(old.down[0], old.down), old.config
+        hook, config = self._alive, self._book.config
+        if event == "down":
+            hook, config = self._book.down(holding)
         system = self.system
         call = HookCall(
             hook, event, system.name, datum, config, node=self._me, timeout=system.hook_timeout
@@ -346,8 +308,7 @@ class SystemKeeper:
         if event == "down":
             self._drop(datum, holding)
         elif holding.phase is Phase.TAKING:
-            holding.phase = Phase.HELD
-            self._record(datum, holding)
+            self._book.hold(datum)
             self.given_up.pop(datum, None)
         self.mark((datum,))
 
