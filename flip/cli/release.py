@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from flip.cli.arguments import add_config, load_config
+from flip.cli.arguments import add_node, control_socket
 
 
 def add(subparsers: Any) -> None:
@@ -17,10 +16,7 @@ def add(subparsers: Any) -> None:
         " nobody else may take it. When that never happens, and you made sure that nothing of it"
         " is left on the node, this drops the claim.",
     )
-    add_config(parser, required=False)
-    parser.add_argument(
-        "--socket", type=Path, metavar="PATH", help="the node's control socket, instead of -c"
-    )
+    add_node(parser)
     parser.add_argument(
         "--force",
         action="store_true",
@@ -34,7 +30,7 @@ def add(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from flip.control.client import request
 
-    path = args.socket or load_config(args).control
+    path = control_socket(args)
     request(path, "release", system=args.system, datum=args.datum, force=args.force)
     print(f"{args.system}: {args.datum} is no longer claimed by this node.")
     return 0

@@ -6,10 +6,9 @@ import argparse
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from flip.cli.arguments import add_config, load_config
+from flip.cli.arguments import add_node, control_socket
 from flip.cli.page import Cell, Page, Row, lasted, listing
 
 STYLES = {"alive": "green", "probably_down": "yellow", "down": "red", "left": "dim"}
@@ -24,10 +23,7 @@ def add(subparsers: Any) -> None:
         help="ask a running node for its members, systems and troubles",
         description="Ask a running node what it knows and does.",
     )
-    add_config(parser, required=False)
-    parser.add_argument(
-        "--socket", type=Path, metavar="PATH", help="the node's control socket, instead of -c"
-    )
+    add_node(parser)
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.set_defaults(run=run)
 
@@ -35,7 +31,7 @@ def add(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from flip.control.client import request
 
-    status = request(args.socket or load_config(args).control, "status")
+    status = request(control_socket(args), "status")
     if args.json:
         print(json.dumps(status, indent=2))
     else:
