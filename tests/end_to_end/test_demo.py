@@ -51,8 +51,9 @@ class DemoTests(SynchronousTestCase):
         return process
 
     def nodes(self) -> list[str]:
-        """The command lines of the nodes that run in this test's directory."""
-        listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+        """The process ids and command lines of the nodes that run in this test's directory."""
+        command = ["ps", "-eo", "pid=,args="]
+        listed = subprocess.run(command, capture_output=True, text=True, check=True)
         lines = listed.stdout.splitlines()
         return [line for line in lines if str(self.directory) in line and "-m flip.demo" in line]
 
@@ -94,6 +95,22 @@ class DemoTests(SynchronousTestCase):
         assert_that(json.loads(told)["ok"], equal_to(False))
         assert_that(self.nodes(), empty())
         assert_that(list(self.directory.iterdir()), empty())
+
+    def test_failed(self) -> None:
+        """A node that dies without having been told to is an error, and its log is kept."""
+        process = self.start("--json")
+        self.wait_for_nodes(3)
+        (victim,) = [line for line in self.nodes() if line.endswith("--id flip2")]
+        os.kill(int(victim.split()[0]), signal.SIGKILL)
+        told, complaints = process.communicate(timeout=LIMIT)
+        assert_that(process.returncode, equal_to(1))
+        result = json.loads(told)
+        assert_that(result["error"], contains_string("flip2"))
+        assert_that(result["error"], contains_string("killed by SIGKILL"))
+        assert_that(complaints, contains_string(result["directory"]))
+        assert_that(complaints, contains_string("The last lines of flip2's log:"))
+        assert_that((Path(result["directory"]) / "flip2" / "log").is_file())
+        assert_that(self.nodes(), empty())
 
     def test_killed(self) -> None:
         """Even killed it leaves no process behind."""
