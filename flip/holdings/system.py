@@ -250,10 +250,6 @@ class SystemKeeper:
         return holding.cleaning and datum not in self.wanted and self._acting()
 
     def _release(self, datum: str, holding: Holding) -> None:
-        cleans = holding.recorded or self.system.remove_on_start
-        if holding.phase is Phase.UNSURE and not cleans:
-            self._drop(datum, holding)
-            return
         if holding.phase is not Phase.RELEASING:
             self._book.claim(datum, holding, Phase.RELEASING)
         if holding.retry is None:

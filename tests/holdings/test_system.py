@@ -520,10 +520,11 @@ class LeftBehindTests(SystemTestCase):
         assert_that(self.claims(), equal_to({"b": "TAKING"}))
 
     def test_journal_missing_and_no_cleaning(self) -> None:
-        """Without a journal and without cleaning, what is another's is dropped as it is."""
+        """Without a journal nobody knows what is left: only a `down` makes it sure."""
         self.build(remove_on_start=False)
         self.keeper.remember([], complete=False)
-        assert_that([self.want("b"), self.claims()], equal_to([["alive b"], {"b": "TAKING"}]))
+        assert_that(self.want("b"), equal_to(["alive b", "down a"]))
+        assert_that(self.claims(), equal_to({"a": "RELEASING", "b": "TAKING"}))
 
 
 class ReplicateTests(SystemTestCase):
