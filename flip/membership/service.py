@@ -32,7 +32,7 @@ from flip.membership.sync import Sync
 from flip.membership.touch import Touch
 from flip.wire.claims import data_digest
 from flip.wire.messages import INCARNATIONS, Record, Status
-from flip.wire.seal import Seal
+from flip.wire.seal import PROTOCOL_VERSION, Seal
 
 FANOUT = 3  # members, beside those concerned, that hear of a change at once
 RELAY_PAUSE = 0.05  # seconds between two pushes of what other members found out
@@ -136,7 +136,15 @@ class Membership(Service):
         # The journal may have followed a member that was out of order up to the bound.
         birth = min(birth, INCARNATIONS - 1)
         record = Record(
-            config.id, birth, 0, Status.JOINING, birth, boot, config.digest, config.config_version
+            config.id,
+            birth,
+            0,
+            Status.JOINING,
+            birth,
+            boot,
+            config.digest,
+            config.config_version,
+            protocol=PROTOCOL_VERSION,
         )
         self.own = OwnRecord(
             self.roster,
@@ -318,7 +326,9 @@ class Membership(Service):
             self.health.worsen(f"{', '.join(sorted(voters))} could not reach it")
 
     def _doubled(self, younger: bool) -> None:
-        self.protocol.mute = younger
+        if younger:
+            self.protocol.mute = True
+            self.sync.stop()
         for observer in self._doubled_observers:
             observer(younger)
 

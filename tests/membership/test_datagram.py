@@ -268,6 +268,12 @@ class StrangerTests(NodeTestCase):
             ),
         )
 
+    def test_own_version(self) -> None:
+        """A node's record announces the version that it speaks."""
+        own = self.node.roster[ME].record
+        assert own is not None
+        assert_that(own.protocol, equal_to(PROTOCOL_VERSION))
+
     def test_reports_are_few(self) -> None:
         """A flood is one line in ten seconds per cause, with the number so far."""
         for _ in range(1000):
