@@ -22,7 +22,7 @@ def run() -> None:
     threading.Thread(target=_watch, args=(0,), name="leash", daemon=True).start()
     from twisted.scripts import twistd
 
-    twistd.run()  # type: ignore[no-untyped-call]
+    twistd.run()
 
 
 def _watch(leash: int) -> None:

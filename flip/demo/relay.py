@@ -139,7 +139,7 @@ class _Incoming(_End):
         self.transport.pauseProducing()
         if not self._link.is_cut:
             outgoing = _End(self._link, self)
-            connecting = connectProtocol(self._link.endpoint(), outgoing)  # type: ignore[no-untyped-call]
+            connecting = connectProtocol(self._link.endpoint(), outgoing)
             connecting.addCallbacks(self._connected, lambda _: self.transport.abortConnection())
 
     def _connected(self, outgoing: _End) -> None:

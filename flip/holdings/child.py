@@ -74,7 +74,7 @@ class Child:
         self._ended = ended
         for pipe in self._pipes:
             pipe.start(received)
-        registerReapProcessHandler(self.pid, self)  # type: ignore[no-untyped-call]
+        registerReapProcessHandler(self.pid, self)
 
     def signal_group(self, number: int) -> None:
         """Signal the process and all that it started and that stayed in its group.
@@ -100,7 +100,7 @@ class Child:
             # reactor from the other children.
             pid, status = self.pid, None
         if pid:
-            unregisterReapProcessHandler(self.pid, self)  # type: ignore[no-untyped-call]
+            unregisterReapProcessHandler(self.pid, self)
             self.processEnded(status)
 
     def processEnded(self, status: int | None) -> None:

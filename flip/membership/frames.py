@@ -92,7 +92,7 @@ class SyncProtocol(Int32StringReceiver):
             last = at + CHUNK >= len(payload)
             chunk = (LAST if last else MORE) + payload[at : at + CHUNK]
             frame = self._seal.seal(chunk, Channel.TCP)
-            self.sendString(frame)  # type: ignore[no-untyped-call]
+            self.sendString(frame)
 
     def close(self) -> None:
         """End the connection when all that was sent has left."""

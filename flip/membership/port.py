@@ -34,7 +34,7 @@ class GossipPort(Port):
 
     def startListening(self) -> None:
         """Open the socket, as large and as urgent as this host allows."""
-        super().startListening()  # type: ignore[no-untyped-call]
+        super().startListening()
         enlarge(self.socket)
         mark(self.socket)
 
@@ -69,7 +69,7 @@ def listen_udp(reactor: Any, port: int, protocol: DatagramProtocol, interface: s
     """
     if not IReactorFDSet.providedBy(reactor):
         return reactor.listenUDP(port, protocol, interface=interface, maxPacketSize=LARGEST)
-    listening = GossipPort(  # type: ignore[no-untyped-call]
+    listening = GossipPort(
         port, protocol, interface, LARGEST, reactor
     )
     listening.startListening()

@@ -210,7 +210,7 @@ class Membership(Service):
 
     def startService(self) -> None:
         """Begin to probe."""
-        super().startService()  # type: ignore[no-untyped-call]
+        super().startService()
         self.touch.begin_epoch()
         self._pulse.start()
         self._detector.start()
