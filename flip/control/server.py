@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -170,12 +170,12 @@ class ControlService(Service):
             ) from error
         super().startService()
 
-    def stopService(self) -> Deferred[None] | None:
+    def stopService(self) -> Deferred[None]:
         super().stopService()
         for connection in list(self._factory.connections):
             connection.transport.loseConnection()
         if self._port is None:
-            return None
+            return succeed(None)
         port, self._port = self._port, None
         return maybeDeferred(port.stopListening).addErrback(self._missed)
 
