@@ -106,10 +106,10 @@ class Screen:
         """The last lines, whatever came before."""
         self._line()
         if outcome.status == 0:
-            self._page.paragraph(
-                Cell("All as told", "bold green"),
-                f"in {outcome.seconds:.0f} s: every row, both by what the nodes report and by what"
-                " their hooks did. No address was ever held by two nodes at once.",
+            self._line(Cell(f"All as told, in {outcome.seconds:.0f} s", "bold green"))
+            self._paragraph(
+                "Every row is right both by what the nodes report and by what their hooks did, and"
+                " no address ever had two holders."
             )
         elif not outcome.error:
             self._line("Stopped: all its processes are ended.")

@@ -59,7 +59,7 @@ class ScreenTests(SynchronousTestCase):
         assert_that("flip flip1 flip2" in row)
         assert_that("flip1 killed 192.168.0.1, 192.168.0.2 x (arbiter)" in row)
         assert_that("2.25 s flip alive a: done" in row)
-        assert_that(lines[-2], contains_string("All as told in 20 s"))
+        assert_that(lines[-3], equal_to("All as told, in 20 s"))
 
     def test_live(self) -> None:
         """On a terminal the time runs while nothing happens, and leaves no trace."""
