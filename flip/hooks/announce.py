@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import socket
 import time
+from itertools import islice
 
 from flip.hooks import frames
 from flip.hooks.request import Address
 
 ROUNDS, PAUSE = 3, 0.005  # seconds between two rounds
+ROUTES = 1000  # of a routing table that are looked at: a router may have a million
 ETHERNET = 1  # ARPHRD_ETHER
 ROUTE_GATEWAY = 0x2  # RTF_GATEWAY
 
@@ -69,12 +71,12 @@ def gateways6(interface: str) -> list[bytes]:
 
 
 def _forwards(interface: str) -> bool:
-    return _lines(f"/proc/sys/net/ipv6/conf/{interface}/forwarding")[:1] == ["1"]
+    return _lines(f"/proc/sys/net/ipv6/conf/{interface}/forwarding") == ["1\n"]
 
 
 def _lines(path: str) -> list[str]:
     try:
         with open(path, encoding="ascii") as file:
-            return file.read().splitlines()
+            return list(islice(file, ROUTES))
     except FileNotFoundError:
         return []

@@ -22,6 +22,8 @@ def up(address: Address, interface: str) -> list[str]:
     """
     ip = _ip()
     name = _serving(ip, interface)
+    if address.version == 6 and _ipv6_is_disabled(name):
+        raise Failure(f"IPv6 is disabled on {name} (sysctl -w net.ipv6.conf.{name}.disable_ipv6=0)")
     with safe_neighbours(address, name):
         ip.run(*_adding(address, name))
     warnings = _announced(address, name)
@@ -89,6 +91,15 @@ def _serving(ip: Tool, interface: str) -> str:
         # An address that nobody can reach is better served by another server.
         raise Failure(f"the interface {name} has no carrier (cable, switch port, bond)")
     return name
+
+
+def _ipv6_is_disabled(name: str) -> bool:
+    """The kernel's own words for it would be "permission denied"."""
+    try:
+        with open(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6", encoding="ascii") as file:
+            return file.read().strip() == "1"
+    except FileNotFoundError:
+        return False  # no IPv6 at all: `ip` says so
 
 
 def _name(link: str) -> str:

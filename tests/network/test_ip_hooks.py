@@ -194,6 +194,24 @@ class IpHooksTests(SynchronousTestCase):
         assert_that(down.returncode, equal_to(1))
         assert_that(down.stderr, contains_string("ip link set eth0 up"))
 
+    def test_ipv6_disabled(self) -> None:
+        """The kernel says "permission denied", which is no capability that lacks."""
+        self.one.run("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6")
+        done = self.hook(self.one, "up", ADDRESS6)
+        assert_that(done.returncode, equal_to(1))
+        assert_that(done.stderr, contains_string("IPv6 is disabled on eth0"))
+        self.done(self.one, "down", ADDRESS6)
+
+    def test_routers_stay_routers(self) -> None:
+        """Neighbours of a router keep their routes: its announcement says that it is one."""
+        self.neighbour.run("sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/eth0/forwarding")
+        self.one.run("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding")
+        self.done(self.one, "up", ADDRESS6)
+        self.ask(ADDRESS6)
+        self.done(self.one, "up", ADDRESS6)
+        known = self.neighbour.run("ip", "neigh", "show", ADDRESS6).stdout
+        assert_that(known, contains_string(" router "))
+
     def test_no_carrier(self) -> None:
         """Nobody would reach an address behind a dead cable."""
         self.one.run("ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1")
