@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from flip.config.fit import fits, has_repeated_texts, is_address
 from flip.config.places import Fault, Path, closest, meant, place, shown
 from flip.config.settings import SERVER, SYSTEM, TOP, schema
 
@@ -17,33 +17,28 @@ _HOMES = (("the top of the file", TOP), ("servers.ID", SERVER), ("cluster.system
 
 def faults(value: Any) -> Iterator[Fault]:
     """Everything in which a JSON value differs from the schema."""
-    # It takes 50 ms and 5 MB, which commands that read no file need not spend.
+    if fits(value, schema()):
+        return
+    for error in validator().iter_errors(value):
+        yield from _faults(error)
+
+
+def validator() -> Any:
+    """jsonschema's validator of configurations."""
     from jsonschema import Draft202012Validator, FormatChecker, validators
 
     checker = FormatChecker(formats=())
-    checker.checks("ip", raises=ValueError)(_is_address)
+    checker.checks("ip")(lambda value: not isinstance(value, str) or is_address(value))
     extend: Any = validators.extend  # untyped
-    validator = extend(Draft202012Validator, {"uniqueItems": _unique})
-    for error in validator(schema(), format_checker=checker).iter_errors(value):
-        yield from _faults(error)
+    return extend(Draft202012Validator, {"uniqueItems": _unique})(schema(), format_checker=checker)
 
 
 def _unique(_validator: Any, _unique: bool, value: Any, _schema: Any) -> Iterator[ValidationError]:
     """jsonschema's own takes quadratic time when items are of several types."""
     from jsonschema.exceptions import ValidationError
 
-    if isinstance(value, list) and any(_repeated((), value)):
+    if isinstance(value, list) and has_repeated_texts(value):
         yield ValidationError("repeated items")
-
-
-def _is_address(value: object) -> bool:
-    """Other types are the schema's to refuse.
-
-    :raises ValueError: it is a text and no address.
-    """
-    if isinstance(value, str):
-        ipaddress.ip_address(value)
-    return True
 
 
 def _faults(error: ValidationError) -> Iterator[Fault]:
