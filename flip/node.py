@@ -6,15 +6,16 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from twisted.application.internet import TimerService
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 
 from flip.config import Config
 from flip.control.chronicle import Chronicle
 from flip.control.parts import Parts
-from flip.holdings.departure import leave
+from flip.holdings.departure import RELEASE_LIMIT, leave
 from flip.holdings.hooks import Hook
-from flip.holdings.journal import Journal
+from flip.holdings.journal import RETRY, Journal
 from flip.holdings.keeper import Keeper
 from flip.holdings.system import Runner
 from flip.log import Logger
@@ -88,6 +89,10 @@ class Node(MultiService):
         self.parts = Parts(
             config, self.reactor, self.reactor.seconds(), journal, membership, keeper, chronicle
         )
+        # A journal that could not be written must be whole again soon after its disk is.
+        tending = TimerService(RETRY, journal.flush)
+        tending.clock = self.reactor
+        tending.setServiceParent(self)
         membership.listen()
         keeper.start()
         super().startService()
@@ -114,4 +119,5 @@ class Node(MultiService):
             f"an older process runs as {self.config.id}: this one lets go of everything and stops."
             " Give every node an id and an address of its own.",
         )
-        self.parts.keeper.release_all().addBoth(lambda _: self._failed())
+        emptied = self.parts.keeper.release_all().addTimeout(RELEASE_LIMIT, self.reactor)
+        emptied.addBoth(lambda _: self._failed())
