@@ -19,6 +19,7 @@ from hamcrest import (
 )
 
 from flip.control.status import status
+from flip.holdings.journal import RETRY
 from tests.cluster.case import ONE, TWO, ClusterTestCase, larger
 from tests.cluster.world import World
 
@@ -138,12 +139,14 @@ class TroubleTests(ClusterTestCase):
         )
 
     def test_journal(self) -> None:
-        """A journal that cannot be written is an alarm."""
+        """A journal that cannot be written is an alarm, until it can: an idle node looks, too."""
         world = self.story()
         node = world["flip"].node
         assert node is not None
         node.journal._fail(OSError("no space"))
         assert_that(ask(world, "flip")["alarms"], has_item(contains_string("no space")))
+        world.run(2 * RETRY)
+        assert_that(ask(world, "flip")["alarms"], empty())
 
 
 class SizeTests(ClusterTestCase):
