@@ -193,8 +193,10 @@ class Cluster:
     def _spawn(self, id: str) -> NodeProcess:
         node = NodeProcess()
         directory = self.workplace.root / id
-        arguments = ["-m", "flip.demo.leash", "-n", "--pidfile=", "flip"]
-        arguments += ["-c", str(directory / "flip.json"), "--id", id]
+        # -P: what lies in the user's working directory must not be imported.
+        arguments = ["-P", "-m", "flip.demo.leash"]
+        arguments += ["-n", "--pidfile=", f"--rundir={directory}"]
+        arguments += ["flip", "-c", str(directory / "flip.json"), "--id", id]
         log = os.open(self.workplace.log(id), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             self._reactor.spawnProcess(
@@ -202,8 +204,6 @@ class Cluster:
                 sys.executable,
                 [sys.executable, *arguments],
                 env=environment(os.environ),
-                # `python -m` looks for modules in the working directory first.
-                path=str(directory),
                 childFDs={0: "w", 1: log, 2: log},
             )
         finally:

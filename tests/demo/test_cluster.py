@@ -116,11 +116,11 @@ class ClusterTests(SynchronousTestCase):
         """A node is twistd with its own file, on a leash, in its own directory."""
         self.started("flip1")
         arguments, options = self.reactor.spawned[0]
-        file = str(self.place.root / "flip1" / "flip.json")
-        tail = ["flip", "-c", file, "--id", "flip1"]
-        assert_that(arguments[1:], equal_to(["-m", "flip.demo.leash", "-n", "--pidfile=", *tail]))
+        directory = self.place.root / "flip1"
+        expected = ["-P", "-m", "flip.demo.leash", "-n", "--pidfile=", f"--rundir={directory}"]
+        expected += ["flip", "-c", str(directory / "flip.json"), "--id", "flip1"]
+        assert_that(arguments[1:], equal_to(expected))
         assert_that(options["childFDs"][0], equal_to("w"))
-        assert_that(options["path"], equal_to(str(self.place.root / "flip1")))
 
     def test_paths(self) -> None:
         """Every node finds the others at the links, and the links find every node."""
