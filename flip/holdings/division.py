@@ -43,6 +43,11 @@ class Division:
         self._eligible: frozenset[str] | None = None
         self._late: IDelayedCall | None = None
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a newer division waits for its `delay`."""
+        return self._late is not None
+
     def update(self) -> None:
         """Divide anew: at once when a server is gone, after `delay` when one came back.
 

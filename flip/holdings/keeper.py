@@ -63,6 +63,7 @@ class Keeper:
         self._turn: IDelayedCall | None = None
         self._stopped = self._in_touch = False
         self._concerned: set[str] = set()
+        self._conflicts: dict[tuple[str, str], None] = {}  # in order, like all that starts hooks
         self._emptied: list[Deferred[None]] = []
         systems = [config.systems[name] for name in hooks]
         self.gate = Gate(
@@ -205,10 +206,23 @@ class Keeper:
         """The one that keeps a data point has the last word to the neighbours (R6)."""
         if keeper.single_owner and change.claims is not None:
             phase = change.claims.get(keeper.system.name, {}).get(datum)
-            let_go = phase is None
-            conflict = phase is Phase.HELD and datum in keeper.wanted
-            if let_go or conflict:
+            if phase is None:
                 keeper.announce((datum,))
+            elif phase is Phase.HELD:
+                self._conflicts[keeper.system.name, datum] = None
+
+    def _announce_kept(self) -> None:
+        """Announce what others hold too and this node keeps, once a plan with them is made.
+
+        By the plan that still waits for its `delay` the loser would keep it: its
+        announcement would draw the neighbours away from the winner.
+        """
+        for system, datum in list(self._conflicts):
+            if not self.divisions[system].waiting:
+                del self._conflicts[system, datum]
+                holders = self.outlook.claims(system, datum).values()
+                if datum in self.systems[system].wanted and Phase.HELD in holders:
+                    self.systems[system].announce((datum,))
 
     def _touch_changed(self) -> None:
         if self._stopped:
@@ -298,6 +312,7 @@ class Keeper:
         self._compare_configurations()
         for division in self.divisions.values():
             division.update()
+        self._announce_kept()
         with self._journal.batch():
             for keeper in self.systems.values():
                 keeper.consider()
