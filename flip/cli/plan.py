@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flip.cli.arguments import add_config, load_config
-from flip.cli.page import Cell, Page, Row, listed, listing
+from flip.cli.page import Cell, Page, Row, listing
+from flip.config.places import meant, shown
 
 if TYPE_CHECKING:
     from flip.allocation import Plan
@@ -59,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
     first, later = _ids(args.down), _ids(args.then_down)
     unknown = sorted((first | later) - config.servers.keys())
     for name in unknown:
-        print(f"flip plan: {_no_server(name, config.servers)}", file=sys.stderr)
+        message = f"there is no server {shown(name)}{meant(name, config.servers)}"
+        print(f"flip plan: {message}", file=sys.stderr)
     if unknown:
         return 2
     before, after = (Case(down, plan(config, down)) for down in (first, first | later))
@@ -83,12 +84,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _ids(options: Sequence[str]) -> frozenset[str]:
     return frozenset(name.strip() for option in options for name in option.split(",") if name)
-
-
-def _no_server(name: str, servers: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, servers, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are {listed([*servers], 60)}"
-    return f"there is no server {name!r}; {hint}"
 
 
 def _json(before: Case, after: Case) -> dict[str, Any]:

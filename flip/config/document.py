@@ -119,6 +119,8 @@ def _decode(content: bytes) -> str:
     for mark, name in _MARKS:
         if content.startswith(mark):
             _fail(f"{name}; save it as UTF-8")
+    if b"\0" in content[:4]:  # JSON begins with two characters of ASCII
+        _fail("UTF-16 or UTF-32; save it as UTF-8")
     try:
         return content.decode()
     except UnicodeDecodeError as error:
@@ -219,7 +221,7 @@ def _excerpt(text: str, position: int) -> str:
     end = shown.find("\n", position)
     line = shown[start : len(shown) if end < 0 else end].rstrip("\r")
     column = position - start
-    first = max(0, column - EXCERPT // 2)
+    first = max(0, column - EXCERPT // 2) if len(line) > EXCERPT else 0
     line = "".join(char if char.isprintable() else " " for char in line[first : first + EXCERPT])
     return f"    {line}\n    {' ' * (column - first)}^"
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 import socket
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from flip.config import addresses, build, rules, shape
 from flip.config.document import Unreadable, read
@@ -42,22 +44,38 @@ def load(
     paths = Paths(parts.top, me, file.parent, environ, os.geteuid())
     faults += paths.faults
     if me is None or faults:
-        raise ConfigError(str(path), _problems(faults))
+        raise ConfigError(str(path), _problems(value, faults))
     config = build.config(parts, me, file, paths)
     host = Host([name for _, name in socket.if_nameindex()], document.mode)
     return dataclasses.replace(config, warnings=warnings(config, host))
 
 
-def _problems(faults: Iterable[Fault]) -> tuple[Problem, ...]:
-    """All of them, but for a value that cannot be used only the first reason."""
-    problems: dict[Problem, None] = {}
+def _problems(value: dict[str, Any], faults: Iterable[Fault]) -> tuple[Problem, ...]:
+    """All in the order of the file, but of a value that cannot be used only the first reason."""
+    problems: dict[Problem, tuple[int, ...]] = {}
     refused: set[Place] = set()
     for fault in faults:
         if fault.path not in refused:
-            problems[fault.problem] = None
+            problems.setdefault(fault.problem, _position(value, fault.path))
         if not fault.usable:
             refused.add(fault.path)
-    return tuple(problems)
+    return tuple(sorted(problems, key=lambda problem: problems[problem]))
+
+
+def _position(value: Any, path: Place) -> tuple[int, ...]:
+    """Where something is in the file; what is missing comes after all that is there."""
+    position = []
+    for step in path:
+        if isinstance(value, dict) and step in value:
+            position.append([*value].index(str(step)))
+            value = value[step]
+        elif isinstance(value, list) and isinstance(step, int):
+            position.append(step)
+            value = value[step]
+        else:
+            position.append(sys.maxsize)
+            break
+    return tuple(position)
 
 
 def _own_id(

@@ -55,7 +55,7 @@ class Paths:
         for placeholder in _PLACEHOLDER.findall(text):
             if placeholder != "{id}":
                 message = f"{shown(placeholder)} stands for nothing; only {{id}} does"
-                self.faults.append(Fault((name,), message))
+                self.faults.append(Fault((name,), message, usable=True))
         text = text.replace("{id}", self._id)
         if text == "~" or text.startswith("~/"):
             return self._home(name) / text[1:].lstrip("/")

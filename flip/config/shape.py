@@ -77,12 +77,11 @@ def _hint(name: str, known: Any) -> str:
 
 def _repeated(path: Path, value: list[Any]) -> Iterator[Fault]:
     """Texts that are in the list before; anything else has no business there anyway."""
-    seen: set[str] = set()
+    first: dict[str, int] = {}
     for at, item in enumerate(value):
-        if isinstance(item, str):
-            if item in seen:
-                yield Fault((*path, at), f"{_found(path, item)} is in {place(path)} before")
-            seen.add(item)
+        if isinstance(item, str) and first.setdefault(item, at) != at:
+            before = place((*path, first[item]))
+            yield Fault((*path, at), f"{_found(path, item)} is in {before} already")
 
 
 def _found(path: Path, value: Any) -> str:

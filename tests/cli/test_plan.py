@@ -142,8 +142,8 @@ class PlanTests(SynchronousTestCase):
         assert_that(self.run_plan("--down", "flp1", "--then-down", "x"), equal_to(2))
         assert_that(self.out.getvalue(), equal_to(""))
         expected = [
-            "flip plan: there is no server 'flp1'; did you mean 'flip1'?",
-            "flip plan: there is no server 'x'; there are flip1, flip, flip2",
+            'flip plan: there is no server "flp1"; did you mean "flip1"?',
+            'flip plan: there is no server "x"; there are flip1, flip, flip2',
         ]
         assert_that(self.err.getvalue().splitlines(), equal_to(expected))
 

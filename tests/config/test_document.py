@@ -103,6 +103,12 @@ class EncodingTests(SynchronousTestCase):
             expected = f"{encoding.upper()}; save it as UTF-8"
             assert_that(problem_in("{}".encode(encoding)), equal_to(expected))
 
+    def test_no_mark(self) -> None:
+        """Also without saying it."""
+        for encoding in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"):
+            expected = "UTF-16 or UTF-32; save it as UTF-8"
+            assert_that(problem_in("{}".encode(encoding)), equal_to(expected))
+
     def test_other_encoding(self) -> None:
         """The first byte that is not UTF-8 is named."""
         expected = "not UTF-8: line 2, byte 3 is 0xe9; save it as UTF-8"

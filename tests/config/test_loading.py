@@ -36,10 +36,18 @@ class ReportTests(ConfigurationCase):
         self.servers["flip1"]["port"] = 0
         expected = (
             f"{self.path}: 2 problems\n"
-            "  servers.flip1.port: expected a whole number from 1 to 65535, not 0\n"
-            "  quorum: expected at most 3, the number of servers, not 4"
+            "  quorum: expected at most 3, the number of servers, not 4\n"
+            "  servers.flip1.port: expected a whole number from 1 to 65535, not 0"
         )
         assert_that(self.report(), equal_to(expected))
+
+    def test_order(self) -> None:
+        """In the order of the file; what is missing comes last of its place."""
+        self.servers |= {f"flip{n}": {"ip": n, "x": 1} for n in (9, 5, 7)}
+        del self.description["key"]
+        places = [problem.partition(":")[0] for problem in self.problems()]
+        expected = [f"servers.flip{n}.{name}" for n in (9, 5, 7) for name in ("ip", "x", "port")]
+        assert_that(places, equal_to([*expected, "key"]))
 
     def test_one(self) -> None:
         """One problem is one."""

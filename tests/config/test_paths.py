@@ -137,6 +137,10 @@ class SocketTests(SynchronousTestCase):
         )
         assert_that(self.problems(make({"control": long})), equal_to([expected]))
 
+    def test_both(self) -> None:
+        """A path may be wrong in two ways."""
+        assert_that(len(self.problems(make({"control": "/{x}" * 50}))), equal_to(51))
+
     def test_default(self) -> None:
         """So is a default that is too long: then the file has to say it."""
         found = make({}, {"HOME": "/h", "XDG_RUNTIME_DIR": "/" + "x" * 200})

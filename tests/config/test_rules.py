@@ -74,7 +74,7 @@ class SystemsTests(ConfigurationCase):
     def test_twice(self) -> None:
         """A system twice in a list is a slip."""
         self.servers["flip"]["systems"] = ["ip", "ip"]
-        expected = 'servers.flip.systems[1]: "ip" is in servers.flip.systems before'
+        expected = 'servers.flip.systems[1]: "ip" is in servers.flip.systems[0] already'
         assert_that(self.problems(), equal_to([expected]))
 
 
@@ -94,8 +94,8 @@ class ConsequencesTests(ConfigurationCase):
             self.problems(),
             equal_to(
                 [
-                    "cluster.system: missing; expected an object with the systems, by name",
                     'cluster.systm: there is no such setting; did you mean "system"?',
+                    "cluster.system: missing; expected an object with the systems, by name",
                 ]
             ),
         )

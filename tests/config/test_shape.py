@@ -111,7 +111,7 @@ class ValueTests(ConfigurationCase):
             self.problems(),
             contains_inanyorder(
                 f"{place}[2]: {expected}, not 7",
-                f'{place}[3]: "192.168.0.2" is in {place} before',
+                f'{place}[3]: "192.168.0.2" is in {place}[0] already',
                 f'{place}[4]: {expected}, not "a\\u0000"',
                 f'{place}[5]: {expected}, not "{"x" * 60}..."',
             ),
