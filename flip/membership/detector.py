@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from flip.log import Logger
 from flip.membership.health import Health
 from flip.membership.pace import Pace
-from flip.membership.probe import Probe, Verdict
+from flip.membership.probe import TRIES, Probe, Verdict
 from flip.membership.repeat import repeating
 from flip.membership.roster import Change, Roster, State
 from flip.membership.sweep import Sweep
@@ -77,6 +77,7 @@ class Detector:
         self._probes: dict[str, Probe] = {}
         self._rotation: list[str] = []
         self._early_votes: dict[str, float] = {}
+        self._looked_again: dict[str, float] = {}
         self._pace = Pace(clock, self._probe)
         self._sweep = Sweep(rng, self._candidates, self._pace.add)
         self._loop = repeating(clock, self._step, "the probe rotation")
@@ -171,6 +172,8 @@ class Detector:
             for id in self._roster.others
             if id != probe.target and self._touch.reachable.get(id) and self._roster.present(id)
         ]
+        # A helper says after a sixth of the time that it has no answer either.
+        probe.nacks_due = probe.nacks_due or (bool(able) and probe.tries < TRIES)
         self._questions.ping_req(probe, self._rng.sample(able, min(HELPERS, len(able))))
 
     def _ended(self, verdict: Verdict, probe: Probe) -> None:
@@ -186,7 +189,7 @@ class Detector:
         self._judged()
 
     def _missed(self, probe: Probe) -> None:
-        if probe.asked and not probe.helped:
+        if probe.nacks_due and not probe.helped:
             self._health.worsen("no member that was asked for help answered")
         # Doubts from before this node was in touch are doubts about its own network.
         in_touch = self._touch.in_touch and probe.began >= self._touch.in_touch_since
@@ -235,7 +238,19 @@ class Detector:
             same_life = record is not None and before is not None and record.boot == before.boot
             if same_life and change.source != change.member:
                 self._vote_early(change.member)
-            self.probe_soon((change.member,))
+            self._look_again(change.member)
+
+    def _look_again(self, id: str) -> None:
+        """Probe a silent member at its new incarnation: a running probe accuses the old one.
+
+        At most once per `timeout`, or a member that rises all the time is never judged.
+        """
+        running, now = self._probes.get(id), self._clock.seconds()
+        if running is None:
+            self.probe_soon((id,))
+        elif now - self._looked_again.get(id, -self._timeout) >= self._timeout:
+            self._looked_again[id] = now
+            running.stop()
 
     def _vote_early(self, suspect: str) -> None:
         """Own evidence stands against hearsay: an old datagram must not revive a dead member.

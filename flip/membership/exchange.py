@@ -91,7 +91,6 @@ class Exchange:
     def ping_req(self, probe: Probe, helpers: Iterable[str]) -> None:
         """Ask each helper to ping the probe's target."""
         for peer in helpers:
-            probe.asked.add(peer)
             self._protocol.ping_req(peer, self._ask(probe, peer), probe.target)
 
     def forget(self, probe: Probe) -> None:

@@ -53,14 +53,14 @@ class Probe:
     ) -> None:
         self.target = target
         self.accused = accused
-        self.asked: set[str] = set()
         self.helped: set[str] = set()
+        self.nacks_due = False  # a helper was asked early enough to have said something
         self.nonces: list[int] = []
         self._clock = clock
         self._ping = ping
         self._ask_others = ask_others
         self._doubt = doubt
-        self._tries = 0
+        self.tries = 0
         self._nudged = False
         self._verdict: Deferred[Verdict] = Deferred()
         self.began = clock.seconds()
@@ -93,14 +93,14 @@ class Probe:
         self._end(Verdict.UNJUDGED)
 
     def _try(self) -> None:
-        self._tries += 1
+        self.tries += 1
         self._nudged = False
         self._ping(self)
-        if self._tries > DIRECT_ONLY:
-            if self._tries == DIRECT_ONLY + 1:
+        if self.tries > DIRECT_ONLY:
+            if self.tries == DIRECT_ONLY + 1:
                 self._doubt(self)
             self._ask_others(self)
-        if self._tries == TRIES:
+        if self.tries == TRIES:
             self._retry.stop()
 
     def _expire(self) -> None:
@@ -110,7 +110,7 @@ class Probe:
         if self._retry.running:
             self._retry.stop()
         late = self._clock.seconds() - self._ends > LATE
-        verdict = Verdict.UNJUDGED if late or self._tries < ENOUGH else Verdict.MISSED
+        verdict = Verdict.UNJUDGED if late or self.tries < ENOUGH else Verdict.MISSED
         self._deadline = self._clock.callLater(0, self._end, verdict)
 
     def _end(self, verdict: Verdict) -> None:

@@ -36,6 +36,7 @@ class Touch:
         self.last_ack: dict[str, float] = {}  # by the member itself, to a ping
         self.last_sign: dict[str, float] = {}  # by the member itself, to anything
         self.last_word: dict[str, float] = {}  # to a ping, maybe through another member
+        self._reached: list[Callable[[str], None]] = []
         self._missed: dict[str, float] = {}  # when a probe begun in touch failed
         self._synced: dict[str, float] = {}
 
@@ -43,6 +44,10 @@ class Touch:
         """Forget all evidence: this node just started, or stalled for too long."""
         self.epoch = self._seconds()
         self.in_touch = self.settled = False
+
+    def on_reached(self, observer: Callable[[str], None]) -> None:
+        """Call `observer` with each member that answers after it did not, or for the first time."""
+        self._reached.append(observer)
 
     def acked(self, member: str, sent: float) -> None:
         """A ping that was sent at `sent` was answered by `member` itself."""
@@ -53,8 +58,11 @@ class Touch:
     def vouched(self, member: str, sent: float) -> None:
         """A ping that was sent at `sent` was answered, if only through another member."""
         self.last_word[member] = max(sent, self.last_word.get(member, sent))
-        self.reachable[member] = True
         self._missed.pop(member, None)
+        if self.reachable.get(member) is not True:
+            self.reachable[member] = True
+            for observer in self._reached:
+                observer(member)
 
     def signed(self, member: str, sent: float) -> None:
         """`member` itself sent an answer (an ack or a nack) to something sent at `sent`."""

@@ -52,7 +52,6 @@ class Network:
         sent = self.test.clock.seconds()
         for helper in helpers:
             self.requests.append((helper, probe.target))
-            probe.asked.add(helper)
             if helper not in self.dead | self.cut_from | self.cannot_help:
                 self.test.clock.callLater(LATENCY, self.help, probe, helper, sent)
 
