@@ -168,7 +168,7 @@ def _why_waiting(node: Parts, keeper: SystemKeeper, datum: str) -> str | None:
 
 
 def _alarms(node: Parts) -> list[str]:
-    alarms = [*node.chronicle.alarms.values(), *node.keeper.alarms.values()]
+    alarms = [*node.chronicle.alarms.values(), node.keeper.difference.alarm]
     stuck = [
         f"{system}: {datum} is left from an older configuration and cannot be released"
         f" ('flip release {system} {datum} --force' drops the claim): {error}"

@@ -79,7 +79,7 @@ class Book:
         """The hook that lets go of a data point, and its configuration."""
         old = holding.outdated
         if old is not None and old.down:
-            return Hook(old.down[0], old.down), old.config
+            return Hook(old.down[-1], old.down), old.config
         return self._down, self.config
 
     def _claims(self) -> Iterator[tuple[str, Phase]]:

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from flip.config import Config
 from flip.errors import CannotRelease
+from flip.holdings.difference import Difference
 from flip.holdings.division import Division
 from flip.holdings.fitness import FLAPPING_WINDOW, Fitness, penalty
 from flip.holdings.gate import Gate
@@ -50,12 +51,12 @@ class Keeper:
         runner: Runner,
         hooks: Mapping[str, Mapping[str, Hook]],
     ) -> None:
-        self.alarms: dict[str, str] = {}
         self.systems: dict[str, SystemKeeper] = {}
         self.divisions: dict[str, Division] = {}
         self.fitness = Fitness(clock, hooks, self._fitness_changed)
         self.leftovers = Leftovers(config.id, clock, journal, runner, self._ask_for_turn)
-        self.outlook = Outlook(config, membership.roster)
+        self.outlook = Outlook(config, membership.roster, membership.touch.reachable.get)
+        self.difference = Difference(config.id, self.outlook, journal)
         self._config = config
         self._clock = clock
         self._membership = membership
@@ -112,6 +113,7 @@ class Keeper:
         self._membership.roster.subscribe(self._member_changed)
         self._membership.on_touch(self._touch_changed)
         self._membership.on_found_down(self._found_down)
+        self._membership.touch.on_reached(lambda member: self._mark_all())
         self.gate.update()
 
     def stop(self) -> None:
@@ -309,7 +311,7 @@ class Keeper:
         self._turn = None
         # After a stall this turn may come before anything else notices it.
         self._membership.check_pulse()
-        self._compare_configurations()
+        self.difference.update()
         for division in self.divisions.values():
             division.update()
         self._announce_kept()
@@ -324,24 +326,6 @@ class Keeper:
             emptied, self._emptied = self._emptied, []
             for waiting in emptied:
                 waiting.callback(None)
-
-    def _compare_configurations(self) -> None:
-        """R7: different configurations do not fight, and somebody has to be told."""
-        differing = sorted(self.outlook.differing())
-        alarm = ""
-        if differing:
-            planner = "this node's" if self.outlook.planning() else "another member's"
-            alarm = (
-                f"{', '.join(differing)} run another configuration than {self._config.id};"
-                f" {planner} plans until all run the same (see config_version)"
-            )
-        if alarm != self.alarms.get("configuration", ""):
-            self.alarms["configuration"] = alarm
-            if alarm:
-                _log.error("{alarm}", alarm=alarm)
-                self._journal.note_event("configuration", alarm)
-            else:
-                _log.info("all members run the same configuration again")
 
 
 def _present(state: State) -> bool:

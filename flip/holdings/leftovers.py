@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
@@ -121,7 +122,7 @@ class Leftovers:
         self._running = True
         hook = Hook(held.down[-1] if held.down else "?", held.down)
         call = HookCall(hook, "down", held.system, held.datum, held.config, self._me, TIMEOUT)
-        done = self._runner.run(call)
+        done = maybeDeferred(self._runner.run, call)
         done.addCallbacks(self._succeeded, self._failed, callbackArgs=(held,), errbackArgs=(held,))
         done.addErrback(lambda failure: _log.failure("cannot release leftovers", failure))
 

@@ -7,7 +7,7 @@ roster and kept as indexes, so that one changed record costs what changed in it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from flip.config import Config
 from flip.membership.roster import NO_CLAIMS, Change, Claims, Roster
@@ -23,12 +23,18 @@ def rank(record: Record) -> tuple[int, bytes]:
 
 
 class Outlook:
-    """The roster, as the keeper needs to see it."""
+    """The roster, as the keeper needs to see it.
 
-    def __init__(self, config: Config, roster: Roster) -> None:
+    :param reachable: whether a member answered this node's last probe of it.
+    """
+
+    def __init__(
+        self, config: Config, roster: Roster, reachable: Callable[[str], bool | None]
+    ) -> None:
         self.own_rank = config.config_version, config.digest
         self._config = config
         self._roster = roster
+        self._reachable = reachable
         self._claimants: defaultdict[Point, dict[str, Phase]] = defaultdict(dict)
         self._servers = {name: config.servers_of(name) for name in config.systems}
         # A member not yet heard of in this life may hold anything (R2).
@@ -92,9 +98,13 @@ class Outlook:
         return found
 
     def ready(self, id: str, system: str, datum: str) -> bool:
-        """Whether a member can take a data point over now, or has it already."""
+        """Whether a member can take a data point over now, or has it already.
+
+        What its record says is not enough: a late datagram may bring back the
+        word of a member that has died since (M6).
+        """
         record = self._roster[id].record
-        if record is None:
+        if record is None or not self._reachable(id):
             return False
         holds = self._claimants.get((system, datum), {}).get(id) is Phase.HELD
         return record.status == Status.ACTIVE or holds

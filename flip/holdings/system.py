@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
@@ -289,7 +289,7 @@ class SystemKeeper:
         call = HookCall(
             hook, event, system.name, datum, config, node=self._me, timeout=system.hook_timeout
         )
-        done = self._runner.run(call).addCallbacks(
+        done = maybeDeferred(self._runner.run, call).addCallbacks(
             lambda result: self._succeeded(event, datum, holding, result),
             lambda failure: self._failed(event, datum, holding, failure),
         )

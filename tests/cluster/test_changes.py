@@ -107,10 +107,10 @@ class DisagreementTests(ClusterTestCase):
         """Every node says which members run another configuration, and who plans."""
         world = self.disagreeing("flip1", priorities={"flip": 0, "flip1": 1}, config_version=1)
         world.run(SETTLING)
-        alarm = world["flip"].node.parts.keeper.alarms["configuration"]
+        alarm = world["flip"].node.parts.keeper.difference.alarm
         assert_that(alarm, contains_string("flip1"))
         assert_that(alarm, contains_string("this node's plans"))
-        alarm = world["flip1"].node.parts.keeper.alarms["configuration"]
+        alarm = world["flip1"].node.parts.keeper.difference.alarm
         assert_that(alarm, contains_string("another member's plans"))
 
     def test_alarm_ends(self) -> None:
@@ -122,7 +122,7 @@ class DisagreementTests(ClusterTestCase):
         world["flip1"].start(world.configuration_of("flip1", base))
         world.run(SETTLING)
         for machine in world.machines.values():
-            assert_that(machine.node.parts.keeper.alarms.get("configuration", ""), equal_to(""))
+            assert_that(machine.node.parts.keeper.difference.alarm, equal_to(""))
 
     def test_no_fight(self) -> None:
         """Two orders name two owners for one data point: it has one all the same (K3)."""

@@ -185,6 +185,7 @@ class StandIn:
         self.in_touch = self.settled = False
         self.roster = roster_of(config)
         self.touch = Touch(self.roster, config.ping_timeout, lambda: 0.0)
+        self.touch.reachable.update(dict.fromkeys(self.roster.others, True))
         self.concerned: list[str] = []
         self.pushes = 0
         self._touch: list[Callable[[], None]] = []

@@ -31,7 +31,7 @@ class DivisionTestCase(SynchronousTestCase):
         self.config = config(system(**settings))
         roster = roster_of(self.config)
         self.others = Others(self.config, roster)
-        outlook = Outlook(self.config, roster)
+        outlook = Outlook(self.config, roster, lambda id: True)
         self.division = Division(self.config, "ip", self.clock, outlook, self.divided)
         roster.subscribe(lambda change: [outlook.learn(change), self.division.update()])
         self.others.say("flip1")

@@ -28,7 +28,7 @@ class OutlookTestCase(SynchronousTestCase):
     def build(self, **settings: Any) -> None:
         self.config = config(system(data="abc"), **settings)
         self.roster = roster_of(self.config)
-        self.outlook = Outlook(self.config, self.roster)
+        self.outlook = Outlook(self.config, self.roster, lambda id: True)
         self.others = Others(self.config, self.roster)
         self.touched: list[tuple[str, str]] = []
         self.roster.subscribe(self.learn)

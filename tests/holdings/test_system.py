@@ -15,6 +15,7 @@ from hamcrest import (
     has_length,
     less_than_or_equal_to,
 )
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
@@ -22,6 +23,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from flip.config import System
 from flip.holdings.journal import Held
 from flip.holdings.outlook import Outlook
+from flip.holdings.runner import HookCall, HookResult
 from flip.holdings.system import SystemKeeper
 from flip.wire.claims import Phase
 from flip.wire.messages import Status
@@ -51,7 +53,7 @@ class SystemTestCase(SynchronousTestCase):
         """A keeper for a system with other settings."""
         self.config = config(one or system(**settings))
         self.roster = roster_of(self.config)
-        self.outlook = Outlook(self.config, self.roster)
+        self.outlook = Outlook(self.config, self.roster, lambda id: True)
         self.roster.subscribe(self.learn)
         self.others = Others(self.config, self.roster)
         self.journal = open_journal(Path(self.mktemp()), self.clock)
@@ -367,6 +369,18 @@ class FailureTests(SystemTestCase):
         self.hooks.running.pop(("ip", "a")).errback(ZeroDivisionError("what"))
         assert_that(self.flushLoggedErrors(ZeroDivisionError), has_length(1))
         assert_that(self.wait(BRIEF), equal_to(["alive a"]))
+
+    def test_runner_that_raises(self) -> None:
+        """Nor does one that comes at once."""
+        run = self.hooks.run
+        self.hooks.run = self.explode  # type: ignore[method-assign]
+        self.want("a")
+        assert_that(self.flushLoggedErrors(ZeroDivisionError), has_length(1))
+        self.hooks.run = run  # type: ignore[method-assign]
+        assert_that(self.wait(BRIEF), equal_to(["alive a"]))
+
+    def explode(self, call: HookCall) -> Deferred[HookResult]:
+        raise ZeroDivisionError("what")
 
 
 class AnnouncingTests(SystemTestCase):
