@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -44,10 +45,11 @@ class Network:
         self.duplication = 0.0
         self.udp_only = False
         self.sent: Counter[str] = Counter()
-        self.listener: Callable[[str, str, bytes], None] = lambda source, target, packet: None
         self._schedule = schedule
         self._rng = rng
         self._cut: set[tuple[str, str]] = set()
+        self._holding: set[tuple[str, str]] = set()
+        self._held: list[tuple[Address, bytes, Address]] = []
         self._udp: dict[Address, _UDPPort] = {}
         self._tcp: dict[Address, _TCPPort] = {}
 
@@ -67,6 +69,18 @@ class Network:
     def passes(self, source: str, target: str) -> bool:
         """Whether packets get from one address to another."""
         return source == target or (source, target) not in self._cut
+
+    def hold_up(self, sources: Iterable[str], targets: Iterable[str]) -> None:
+        """Keep the datagrams from `sources` to `targets` until `let_through`."""
+        self._holding |= set(product(sources, targets))
+
+    def let_through(self) -> None:
+        """Deliver what was held up, all of it now."""
+        self._holding.clear()
+        held, self._held = self._held, []
+        for source, packet, target in held:
+            if self.passes(source[0], target[0]):
+                self._schedule(self._delay(), partial(self.arrive, source, packet, target))
 
     def _delay(self) -> float:
         return self._rng.uniform(*self.latency)
@@ -90,7 +104,9 @@ class Network:
 
     def send_datagram(self, source: Address, packet: bytes, target: Address) -> None:
         self.sent[source[0]] += 1
-        self.listener(source[0], target[0], packet)
+        if (source[0], target[0]) in self._holding:
+            self._held.append((source, packet, target))
+            return
         copies = 1 + (self._rng.random() < self.duplication)
         for _ in range(copies):
             if self.passes(source[0], target[0]) and self._rng.random() >= self.loss:
