@@ -302,7 +302,8 @@ class Roster:
     def _refingerprint(self, member: Member) -> None:
         # The claims are named by the record's hash of them, so the digest of
         # two nodes is equal even where one has yet to fetch a large body.
-        content = encode((member.id, member.record, member.accused, member.update.voters))
+        fields = member.record.first_fields if member.record is not None else None
+        content = encode((member.id, fields, member.accused, member.update.voters))
         hashed = hashlib.blake2b(content, digest_size=8).digest()
         fingerprint = int.from_bytes(hashed, "big")
         self.digest ^= member.fingerprint ^ fingerprint

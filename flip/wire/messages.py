@@ -60,7 +60,29 @@ class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     @property
     def stamp(self) -> tuple[int, int]:
+        """The order of the records of one member."""
         return self.incarnation, self.version
+
+    @property
+    def first_fields(self) -> tuple[object, ...]:
+        """The fields of protocol version 1, in order, which digests of states cover.
+
+        Fields that are added later stay out of it: an older node does not know
+        them, and nodes of two versions would never agree.
+        """
+        return (
+            self.member,
+            self.incarnation,
+            self.version,
+            self.status,
+            self.birth,
+            self.boot,
+            self.config_digest,
+            self.config_version,
+            self.claims_hash,
+            self.ineligible,
+            self.protocol,
+        )
 
 
 class Update(msgspec.Struct, array_like=True, frozen=True, gc=False):

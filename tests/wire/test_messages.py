@@ -123,6 +123,16 @@ class RollingUpgradeTests(SynchronousTestCase):
         )
 
 
+class DigestTests(SynchronousTestCase):
+    """What the digests of two versions have in common."""
+
+    def test_first_fields(self) -> None:
+        """A digest covers the eleven fields of version 1, and none that is added later."""
+        record = Record("a", 5, 6, Status.ACTIVE, 4, 3, b"config", 2, b"hash", ("ip",), 1)
+        raw = ["a", 5, 6, 1, 4, 3, b"config", 2, b"hash", ["ip"], 1]
+        assert_that(unpack(encode(record.first_fields)), equal_to(raw))
+
+
 class NonsenseTests(SynchronousTestCase):
     """What is authentic may still be nonsense: it raises `MalformedPacket` and nothing else."""
 
