@@ -83,7 +83,7 @@ class Sync(Factory):
             done = self._running[peer] = Deferred.fromCoroutine(self._exchange(peer))
             done.addCallbacks(
                 lambda _: self._succeeded(peer), lambda failure: self._failed(peer, failure)
-            )
+            ).addErrback(lambda failure: _log.failure("after an exchange of states", failure))
 
     def stop(self) -> None:
         """Give up everything that is under way, and begin and answer nothing any more."""

@@ -281,6 +281,15 @@ class FailureTests(SyncTestCase):
         self.a.sync.begin("b")
         assert_that(self.a.reactor.tcpClients, has_length(2))
 
+    def test_bug_of_an_observer(self) -> None:
+        """So is one in whoever is told of an exchange."""
+        self.a.sync._learnt = lambda peer: 1 // 0
+        self.a.sync.begin("b")
+        exchange(self.a, self.b)
+        assert_that(self.flushLoggedErrors(ZeroDivisionError), has_length(1))
+        self.a.sync.begin("b")
+        assert_that(self.a.reactor.tcpClients, has_length(2))
+
 
 class ConnectionsTests(SyncTestCase):
     """How many connections a node accepts, and from whom."""
