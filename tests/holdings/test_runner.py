@@ -17,7 +17,6 @@ from typing import Any
 from hamcrest import (
     all_of,
     assert_that,
-    close_to,
     contains_string,
     equal_to,
     greater_than,
@@ -87,7 +86,7 @@ class ProcessTests(TestCase):
         await deferLater(reactor, 0)  # a running reactor has descriptors of its own
         self.runner = HookRunner(reactor, os.environ)
         self.events = logged(self)
-        self.patch(module, "GRACE", 0.2)
+        self.patch(module, "GRACE", 10.0)  # so that only what ignores TERM is killed
         self.addCleanup(self.assert_nothing_left, open_descriptors())
 
     def assert_nothing_left(self, descriptors: int) -> None:
@@ -214,10 +213,11 @@ class ProcessTests(TestCase):
         started = time.monotonic()
         message = await self.failure("echo waiting; sleep 77 & sleep 78", timeout=0.2)
         assert_that(message, contains_string("no end within 0.2 s: terminated (it said: waiting)"))
-        assert_that(time.monotonic() - started, close_to(0.3, 0.19))
+        assert_that(time.monotonic() - started, less_than(8))
 
     async def test_ignoring_terminate(self) -> None:
         """A hook that ignores TERM is killed after the grace, with its children."""
+        self.patch(module, "GRACE", 0.1)
         text = "trap '' TERM; sleep 77 & echo $! > child; echo >> child; while :; do sleep 1; done"
         failure = self.failure(f"cd {self.directory}; {text}", timeout=0.2)
         assert_that(await failure, contains_string("terminated, then killed"))
@@ -252,7 +252,7 @@ class ProcessTests(TestCase):
         await self.run_hook(f"sleep 77 & echo $! > {self.directory}/pid; echo done")
         pid = int(await self.exists("pid"))
         self.addCleanup(os.kill, pid, signal.SIGKILL)
-        assert_that(time.monotonic() - started, less_than(1.0))
+        assert_that(time.monotonic() - started, less_than(15))
         assert_that(self.lines(), equal_to(["done"]))
         os.kill(pid, 0)  # and it was left alone
 
@@ -271,7 +271,7 @@ class ProcessTests(TestCase):
         assert_that(message, contains_string("terminated (it said: y)"))
         assert_that(self.lines(), has_length(2 * LINES + 1))
         assert_that(self.lines()[-1], contains_string("more bytes of output are not logged"))
-        assert_that(turns, greater_than(20))
+        assert_that(turns, greater_than(5))
 
     async def test_much_output(self) -> None:
         """A hook that only says too much is no failure, and its last word is known."""
@@ -281,7 +281,8 @@ class ProcessTests(TestCase):
 
     async def test_interrupt(self) -> None:
         """Ctrl-C at the daemon's terminal does not reach its hooks."""
-        hook = self.script(f"cd {self.directory}; echo > started; sleep 0.3; echo ended > ended")
+        waiting = "while [ ! -e interrupted ]; do sleep 0.02; done"
+        hook = self.script(f"cd {self.directory}; echo > started; {waiting}; echo ended > ended")
         daemon = self.directory / "daemon.py"
         daemon.write_text(DAEMON)
         terminal = Terminal()
