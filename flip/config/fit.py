@@ -69,8 +69,8 @@ CHECKS: Mapping[str, Check] = {
     "description": lambda value, asked, schema: True,
     "type": _type,
     "enum": lambda value, asked, schema: value in asked,
-    "minimum": lambda value, asked, schema: not _is_number(value) or value >= asked,
-    "maximum": lambda value, asked, schema: not _is_number(value) or value <= asked,
+    "minimum": lambda value, asked, schema: not (_is_number(value) and value < asked),
+    "maximum": lambda value, asked, schema: not (_is_number(value) and value > asked),
     "minLength": lambda value, asked, schema: not isinstance(value, str) or len(value) >= asked,
     "maxLength": lambda value, asked, schema: not isinstance(value, str) or len(value) <= asked,
     "pattern": lambda value, asked, schema: (
