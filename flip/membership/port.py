@@ -7,6 +7,7 @@ import socket
 import sys
 from typing import Any
 
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IReactorFDSet
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.udp import Port
@@ -41,16 +42,20 @@ class GossipPort(Port):
     def doRead(self) -> None:
         """Read what is there, up to `BURST` datagrams."""
         # Whatever a datagram brings to light, the node must not go deaf.
-        with _log.failuresHandled("while receiving a datagram"):
-            for _ in range(BURST):
-                try:
-                    datagram, address = self.socket.recvfrom(LARGEST)
-                except BlockingIOError:
-                    return
-                except OSError as error:
-                    self.protocol.receive_failed(error)
-                    return
-                self.protocol.datagramReceived(datagram, address)
+        maybeDeferred(self._read).addErrback(
+            lambda failure: _log.failure("an error in receiving a datagram", failure)
+        )
+
+    def _read(self) -> None:
+        for _ in range(BURST):
+            try:
+                datagram, address = self.socket.recvfrom(LARGEST)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.protocol.receive_failed(error)
+                return
+            self.protocol.datagramReceived(datagram, address)
 
     def write(self, datagram: bytes, addr: tuple[str, int] | None = None) -> None:
         """Send to a numeric address.
@@ -69,9 +74,7 @@ def listen_udp(reactor: Any, port: int, protocol: DatagramProtocol, interface: s
     """
     if not IReactorFDSet.providedBy(reactor):
         return reactor.listenUDP(port, protocol, interface=interface, maxPacketSize=LARGEST)
-    listening = GossipPort(
-        port, protocol, interface, LARGEST, reactor
-    )
+    listening = GossipPort(port, protocol, interface, LARGEST, reactor)
     listening.startListening()
     return listening
 
