@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import compress
 
 import msgspec
 
@@ -89,7 +90,7 @@ def decode_claims(body: bytes, lists: Mapping[bytes, Sequence[str]]) -> dict[str
     if missing:
         raise UnreadableClaims(tuple(sorted(missing)))
     return {
-        system: dict(_join(system, bitmaps, names, lists.get(digest, ())))
+        system: _join(system, bitmaps, names, lists.get(digest, ()))
         for system, (digest, bitmaps, names) in decoded.items()
     }
 
@@ -124,7 +125,9 @@ def _split(
         if index is None:
             names.setdefault(phase, []).append(datum)
             continue
-        bitmap = bits.setdefault(phase, bytearray((len(points.place) + 7) // 8))
+        bitmap = bits.get(phase)
+        if bitmap is None:
+            bitmap = bits[phase] = bytearray((len(points.place) + 7) // 8)
         bitmap[index >> 3] |= 1 << (index & 7)
     return (
         {phase: bytes(bitmap).rstrip(b"\0") for phase, bitmap in sorted(bits.items())},
@@ -137,28 +140,23 @@ def _join(
     bitmaps: Mapping[Phase, bytes],
     names: Mapping[Phase, Sequence[str]],
     points: Sequence[str],
-) -> Iterator[tuple[str, Phase]]:
-    seen: set[str] = set()
+) -> dict[str, Phase]:
+    claims: dict[str, Phase] = {}
     for phase, bitmap in bitmaps.items():
-        for index in _set_bits(bitmap):
-            if index >= len(points):
-                raise MalformedPacket(f"(claims: {system[:80]!r} has no data point {index})")
-            yield _once(points[index], seen), phase
+        number = int.from_bytes(bitmap, "little")
+        if number.bit_length() > len(points):
+            highest = number.bit_length() - 1
+            raise MalformedPacket(f"(claims: {system[:80]!r} has no data point {highest})")
+        bits = f"{number:b}"[::-1]  # the least significant first
+        _add(claims, compress(points, map(int, bits)), phase)
     for phase, found in names.items():
-        for datum in found:
-            yield _once(datum, seen), phase
+        _add(claims, found, phase)
+    return claims
 
 
-def _once(datum: str, seen: set[str]) -> str:
-    if datum in seen:
-        raise MalformedPacket(f"(claims: {datum[:80]!r} is claimed twice)")
-    seen.add(datum)
-    return datum
-
-
-def _set_bits(bitmap: bytes) -> Iterator[int]:
-    for at, byte in enumerate(bitmap):
-        while byte:
-            lowest = byte & -byte
-            yield at * 8 + lowest.bit_length() - 1
-            byte ^= lowest
+def _add(claims: dict[str, Phase], found: Iterable[str], phase: Phase) -> None:
+    known = len(claims)
+    data = tuple(found)
+    claims.update(dict.fromkeys(data, phase))
+    if len(claims) != known + len(data):
+        raise MalformedPacket("(claims: a data point is claimed twice)")
