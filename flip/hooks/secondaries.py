@@ -51,7 +51,9 @@ def removal(ip: Tool, address: Address, interface: str, promoted: bool) -> list[
     # Only those with the same prefix length go with it.
     length = f"/{address.network.prefixlen}"
     secondaries = [words for words in lines if "secondary" in words and words[3].endswith(length)]
-    return [*_twins("add", secondaries), delete, *_added(secondaries), *_twins("del", secondaries)]
+    there = {words[3] for words in lines}
+    twinless = [words for words in secondaries if _twin(words) not in there]
+    return [*_twins("add", twinless), delete, *_added(secondaries), *_twins("del", twinless)]
 
 
 def _promote(interface: str) -> bool:
@@ -74,9 +76,13 @@ def _is_set(path: str) -> bool:
         return False
 
 
+def _twin(words: list[str]) -> str:
+    return words[3].split("/")[0] + "/32"
+
+
 def _twins(verb: str, secondaries: list[list[str]]) -> Iterator[str]:
     for words in secondaries:
-        yield f"addr {verb} {words[3].split('/')[0]}/32 dev {words[1]}"
+        yield f"addr {verb} {_twin(words)} dev {words[1]}"
 
 
 def _added(secondaries: list[list[str]]) -> Iterator[str]:
