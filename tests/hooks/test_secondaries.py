@@ -10,14 +10,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from flip.hooks.secondaries import removal
 
 FOREVER = r"\       valid_lft forever preferred_lft forever"
-LISTING = rf"""
+SHORT = r"\       valid_lft 9sec preferred_lft 8sec"
+LISTING = f"""
 2: eth0    inet 192.0.2.1/24 scope global eth0{FOREVER}
 2: eth0    inet 192.0.2.2/24 brd 192.0.2.255 scope global secondary eth0:two{FOREVER}
-2: eth0    inet 192.0.2.3/24 scope global secondary dynamic noprefixroute eth0\  valid_lft 9sec preferred_lft 8sec
+2: eth0    inet 192.0.2.3/24 scope global secondary dynamic noprefixroute eth0{SHORT}
 2: eth0    inet 192.0.2.2/32 scope global eth0{FOREVER}
 2: eth0    inet 192.0.2.9/28 scope global eth0{FOREVER}
 2: eth0    inet 192.0.2.10/28 scope global secondary eth0{FOREVER}
-""".lstrip()  # noqa: E501: as `ip` prints it
+""".lstrip()
 
 
 class FakeIp:
