@@ -12,6 +12,7 @@ from hamcrest import (
     empty,
     equal_to,
     has_length,
+    has_properties,
     instance_of,
     less_than_or_equal_to,
     not_,
@@ -31,8 +32,8 @@ from flip.errors import (
 )
 from flip.membership.frames import MORE, TIME_LIMIT, SyncProtocol
 from flip.membership.sync import CONNECTIONS, Sync
-from flip.wire.claims import Phase
-from flip.wire.messages import SyncRequest, SyncResponse, Update, encode
+from flip.wire.claims import Phase, data_digest
+from flip.wire.messages import SyncRequest, SyncResponse, Update, decode_sync, encode
 from flip.wire.seal import Channel, Seal
 from tests.membership.samples import record, roster, with_claims
 from tests.membership.test_frames import Wire, framed
@@ -167,10 +168,30 @@ class ExchangeTests(SyncTestCase):
         assert_that(self.a.roster["b"].claims, equal_to({"ip": {"data": Phase.HELD}}))
         assert_that(self.a.roster.missing_lists, empty())
 
+    def test_lists_that_nobody_wants(self) -> None:
+        """Lists that were not asked for are not remembered, and no list grows for being asked."""
+        before = dict(self.a.roster.lists)
+        self.a.sync.begin("b")
+        client, up = self.a.connected()
+        asked = self.opened(up)
+        lists = {self.digest((str(n),)): (str(n),) for n in range(100)}
+        answer = encode(SyncResponse(5, asked.nonce, (), lists))
+        client.dataReceived(framed(self.b.seal.seal(b"\0" + answer, Channel.TCP)))
+        assert_that(self.a.learnt, equal_to(["b"]))
+        assert_that(self.a.roster.lists, equal_to(before))
+        server, down = self.b.accept()
+        assert server is not None
+        request = encode(SyncRequest(5, 1, (), tuple(lists)))
+        server.dataReceived(framed(self.a.seal.seal(b"\0" + request, Channel.TCP)))
+        assert_that(self.opened(down), has_properties(nonce=1, lists={}))
+
+    def opened(self, wire: Wire) -> Any:
+        """The one message that was sent, opened as the third member would."""
+        seal = Seal((KEY,), "c", 3, IDS)
+        return decode_sync(seal.unseal(wire.value()[4:], Channel.TCP).payload[1:])
+
     def digest(self, points: tuple[str, ...]) -> bytes:
         """The digest of a list."""
-        from flip.wire.claims import data_digest
-
         return data_digest(points)
 
 
