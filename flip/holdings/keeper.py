@@ -21,8 +21,8 @@ from flip.holdings.gate import Gate
 from flip.holdings.hooks import Hook
 from flip.holdings.journal import Held, Journal
 from flip.holdings.leftovers import Leftovers
-from flip.holdings.outlook import Outlook, rank
-from flip.holdings.system import SERVING, Runner, SystemKeeper
+from flip.holdings.outlook import SERVING, Outlook, rank
+from flip.holdings.system import Runner, SystemKeeper
 from flip.log import Logger
 from flip.membership.roster import Change, State
 from flip.membership.service import Membership

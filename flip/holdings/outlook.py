@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from flip.config import Config
 from flip.membership.roster import NO_CLAIMS, Change, Claims, Roster
@@ -15,11 +16,25 @@ from flip.wire.claims import Phase
 from flip.wire.messages import Record, Status
 
 Point = tuple[str, str]  # system, datum
+SERVING = (Phase.TAKING, Phase.HELD)
 
 
 def rank(record: Record) -> tuple[int, bytes]:
     """Which configuration plans: the higher version, and of equal ones the greater digest."""
     return record.config_version, record.config_digest
+
+
+class Rivals(NamedTuple):
+    """What the claims of other members mean for a data point; see `decision.Situation`."""
+
+    contested: bool
+    blocked: bool
+    served: bool
+    outranked: bool
+    outranking: bool
+
+
+NO_RIVALS = Rivals(False, False, False, False, outranking=True)
 
 
 class Outlook:
@@ -96,6 +111,21 @@ class Outlook:
             if self._roster.present(id):
                 found[id] = None
         return found
+
+    def rivals(self, system: str, datum: str) -> Rivals:
+        """What `claims` means, by phases and by whose configuration plans."""
+        claims = self.claims(system, datum)
+        if not claims:
+            return NO_RIVALS
+        phases, mine = claims.values(), self.own_rank
+        ranks = [self.rank_of(id) for id in claims]
+        return Rivals(
+            contested=True,
+            blocked=any(phase is not Phase.TAKING for phase in phases),
+            served=any(phase in SERVING for phase in phases),
+            outranked=any(rank is not None and rank > mine for rank in ranks),
+            outranking=all(rank is not None and rank < mine for rank in ranks),
+        )
 
     def ready(self, id: str, system: str, datum: str) -> bool:
         """Whether a member can take a data point over now, or has it already.

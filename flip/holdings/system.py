@@ -22,7 +22,7 @@ from flip.holdings.decision import Situation, Step, decide
 from flip.holdings.holding import Holding, pause
 from flip.holdings.hooks import Hook
 from flip.holdings.journal import Held, Journal
-from flip.holdings.outlook import Outlook
+from flip.holdings.outlook import NO_RIVALS, Outlook
 from flip.holdings.runner import HookCall, HookResult
 from flip.holdings.slots import Slots, Urgency
 from flip.holdings.tally import Tally
@@ -30,7 +30,6 @@ from flip.log import Logger
 from flip.wire.claims import Phase
 
 CLEANING_ATTEMPTS = 3  # of what was never claimed; a claim is never dropped by giving up
-SERVING = (Phase.TAKING, Phase.HELD)
 
 _log = Logger()
 
@@ -187,9 +186,13 @@ class SystemKeeper:
     def consider(self) -> None:
         """Decide about every data point that is due; hooks start with `run_hooks`."""
         pending, self._pending = self._pending, {}
+        holdings = self.holdings
         for datum in pending:
-            holding = self.holdings.get(datum) or Holding()
-            if holding.running is None:
+            holding = holdings.get(datum)
+            if holding is None:
+                if datum in self.wanted:  # of what is neither wanted nor here there is no question
+                    self._consider(datum, Holding())
+            elif holding.running is None:
                 self._consider(datum, holding)
 
     def run_hooks(self) -> None:
@@ -213,11 +216,9 @@ class SystemKeeper:
             self._slots.add(datum, Urgency.CLEANING)
 
     def _decide(self, datum: str, holding: Holding) -> Step:
-        single = self.single_owner
-        claims = self._outlook.claims(self.system.name, datum) if single else {}
+        outlook, name = self._outlook, self.system.name
+        rivals = outlook.rivals(name, datum) if self.single_owner else NO_RIVALS
         owner = self.owners.get(datum)
-        mine = self._outlook.own_rank
-        ranks = {id: self._outlook.rank_of(id) for id in claims}
         return decide(
             Situation(
                 phase=holding.phase,
@@ -226,16 +227,16 @@ class SystemKeeper:
                 outdated=holding.outdated is not None,
                 wanted=datum in self.wanted,
                 acting=self._acting(),
-                planning=self._outlook.planning(),
+                planning=outlook.planning(),
                 ending=self.ending,
-                contested=bool(claims),
-                blocked=any(phase is not Phase.TAKING for phase in claims.values()),
-                served_elsewhere=any(phase in SERVING for phase in claims.values()),
-                outranked=any(rank is not None and rank > mine for rank in ranks.values()),
-                outranking=all(rank is not None and rank < mine for rank in ranks.values()),
+                contested=rivals.contested,
+                blocked=rivals.blocked,
+                served_elsewhere=rivals.served,
+                outranked=rivals.outranked,
+                outranking=rivals.outranking,
                 heir_ready=owner is not None
                 and owner != self._me
-                and self._outlook.ready(owner, self.system.name, datum),
+                and outlook.ready(owner, name, datum),
             )
         )
 
