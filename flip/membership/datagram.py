@@ -128,6 +128,10 @@ class GossipProtocol(DatagramProtocol):
             if update is not None:
                 self._write(sender, Gossip(self._incarnation, self._roster.digest, (update,)))
 
+    def address(self, id: str) -> Address:
+        """Where a member listens."""
+        return self._addresses[id]
+
     def agrees(self, peer: str) -> bool:
         """Whether the last packet of `peer` showed the very state that this node has now."""
         return self._digests.get(peer) == self._roster.digest

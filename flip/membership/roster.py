@@ -81,6 +81,12 @@ class Member:
         return self.record is not None and self.record.incarnation < self.witnessed
 
     @property
+    def garbled(self) -> bool:
+        """Whether the claims that belong to the record are nothing that a member writes."""
+        unread = self.body is not None and self.claims is None
+        return unread and not self.missing and not self.outdated
+
+    @property
     def votes(self) -> frozenset[str]:
         """Who accuses this member now: votes against another incarnation do not count."""
         if not self.voters or self.accused == self.incarnation:

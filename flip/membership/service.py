@@ -16,7 +16,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall
 
 from flip.config import Config
-from flip.errors import CannotListen, WireError
+from flip.errors import CannotListen, MalformedPacket, WireError
 from flip.log import Logger
 from flip.membership.datagram import GossipProtocol, news_room
 from flip.membership.detector import Detector
@@ -278,8 +278,15 @@ class Membership(Service):
             self._detector.probe_soon(self.roster.others)
 
     def _changed(self, change: Change) -> None:
-        if change.record is not None and change.claims is None:
-            self._reconciliation.fetch(self.roster[change.member], change.source)
+        member = self.roster[change.member]
+        if member.garbled:
+            # It counts as claiming everything, which an operator has to hear of.
+            self._dropped(
+                MalformedPacket(f"(the claims of {member.id})"),
+                self.protocol.address(change.source),
+            )
+        elif change.record is not None and change.claims is None:
+            self._reconciliation.fetch(member, change.source)
         told = change.state is not change.state_before or bool(change.new_votes)
         record, before = change.record, change.record_before
         if record is not None and record is not before:

@@ -29,7 +29,7 @@ from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.membership.datagram import COMPLAINT_PAUSE, news_room
-from flip.wire.claims import claims_hash
+from flip.wire.claims import Phase, claims_hash, data_digest, encode_claims
 from flip.wire.messages import (
     INCARNATIONS,
     Ack,
@@ -47,6 +47,8 @@ from tests.membership.stack import BIRTH, KEY, ME, PEER, Member, Node, config
 from tests.wire.samples import nonsense
 
 SOMEWHERE = ("192.0.2.1", 4711)
+
+OWN_LIST = data_digest(("one", "two", "three"))
 
 pack = msgspec.msgpack.encode
 
@@ -385,9 +387,26 @@ class HostileMemberTests(NodeTestCase):
         self.grows_no_further(lambda n=n: say(n) for n in count(1))
         assert_that(self.node.roster.missing_lists, has_length(1))
 
+    def test_garbled_claims(self) -> None:
+        """Claims that no member writes are counted and reported, and block takers."""
+        for version, body in enumerate(
+            (
+                b"\xc1",
+                pack({"ip": [OWN_LIST, {2: bytes(500) + b"\1"}, {}]}),
+                pack({"ip": [OWN_LIST, {1: b"\1", 2: b"\1"}, {}]}),
+                pack({"ip": [OWN_LIST, {}, {2: ["x", "x"]}]}),
+                pack({"ip": [OWN_LIST, {9: b"\1"}, {}]}),
+            )
+        ):
+            own = record(PEER, version=version, claims_hash=claims_hash(body))
+            self.member.say(Gossip(BIRTH, 0, (Update(PEER, own, body),)))
+            assert_that(self.node.roster[PEER].claims, equal_to(None))
+            assert_that(self.traffic["dropped_MalformedPacket"], equal_to(version + 1))
+        assert_that(self.warnings(), has_item(contains_string("the claims of b")))
+        self.answers()
+
     def test_ever_new_lists(self) -> None:
         """And the lists themselves: only those of present claims are kept."""
-        from flip.wire.claims import Phase, data_digest, encode_claims
 
         def say(n: int) -> None:
             data = {"ip": (f"point {n}",)}
