@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import random
 import signal
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.python import usage
 
 from flip import log
@@ -115,8 +118,10 @@ class Daemon(MultiService):
         await self.control.stopService()
 
     def _fail(self) -> None:
-        self._reactor._exitSignal = None
-        self._reactor.stop()
+        # twistd itself ends with 0 whenever the reactor stops without a signal.
+        atexit.register(os._exit, 1)
+        with suppress(ReactorNotRunning):  # a signal was faster
+            self._reactor.stop()
 
 
 def _end_now(number: int, frame: object) -> None:

@@ -14,7 +14,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -24,7 +23,7 @@ from typing import Any
 from flip.control.client import request
 from flip.demo.cluster import environment
 from flip.demo.records import HookRun
-from flip.demo.story import CONFIGURATION, DATA, IDS, SYSTEM, Observation, Row
+from flip.demo.story import CONFIGURATION, IDS, SYSTEM, Observation, Row
 from flip.demo.workplace import Workplace
 from flip.errors import ControlUnavailable
 
@@ -158,8 +157,13 @@ class Cluster:
         """Start nodes, all of them when none is named."""
         path = path or self.write()
         for id in ids or IDS:
-            words = [str(BIN / "twistd"), "-n", "--pidfile=", "flip", "-c", str(path), "--id", id]
+            words = self.command(id, path)
             self.nodes[id] = self.spawn(words, log=self.workplace.log(id))
+
+    def command(self, id: str, path: Path, *options: str) -> list[str]:
+        """The command line of a node; `options` are twistd's."""
+        words = [str(BIN / "twistd"), "-n", "--pidfile=", *options, "flip"]
+        return [*words, "-c", str(path), "--id", id]
 
     def spawn(self, words: Sequence[str], log: Path, **options: Any) -> NodeProcess:
         """Start any process; it ends with the cluster."""

@@ -1,23 +1,23 @@
 """Who answers for an address, every few milliseconds; run in namespaces as a program.
 
 ``python echo.py answer NAME PORT`` answers every datagram with its content and NAME, from
-the address that it was sent to. ``python echo.py ask ADDRESS PORT SECONDS`` sends a
-datagram every `PERIOD` and prints, as JSON, one [sent, received or null, NAME or null]
-for each; times are seconds of the monotonic clock, which all namespaces share. It imports
-nothing but the standard library, so that it starts fast.
+the address that it was sent to. ``python echo.py ask ADDRESS PORT`` sends a datagram every
+`PERIOD` until SIGTERM and prints, as JSON, [sent, received or null, NAME or null] for each;
+times are seconds of the monotonic clock, which all namespaces share.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
+import signal
 import socket
 import struct
 import sys
 import time
 
 PERIOD = 0.005  # seconds
-PATIENCE = 1.0  # seconds to wait for the last answers
 IP_PKTINFO = 8
 PKTINFO = struct.Struct("=I4s4s")  # interface, local address, destination
 
@@ -39,30 +39,27 @@ def answer(name: str, port: int) -> None:
                 continue  # the address was removed just now: nobody answers for it
 
 
-def ask(address: str, port: int, seconds: float) -> list[list[object]]:
-    """Ask for `seconds`; see the module for the result."""
+def ask(address: str, port: int) -> list[list[object]]:
+    """Ask until SIGTERM; see the module for the result."""
+    stopped: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
     asked: list[list[object]] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setblocking(False)
-        began = due = time.monotonic()
-        while time.monotonic() < began + seconds + PATIENCE:
-            if due < began + seconds and time.monotonic() >= due:
-                number = struct.pack("=I", len(asked))
-                asked.append([time.monotonic(), None, None])
-                try:
-                    sock.sendto(number, (address, port))
-                except OSError:
-                    pass  # no route, or an ICMP error of an earlier one: it counts as lost
-                due += PERIOD
-            wait = max(0.0, due - time.monotonic()) if due < began + seconds else PERIOD
-            if not select.select([sock], [], [], wait)[0]:
-                continue
-            try:
-                reply = sock.recv(64)
-            except OSError:
-                continue
-            (number_back,) = struct.unpack("=I", reply[:4])
-            asked[number_back][1:] = [time.monotonic(), reply[4:].decode()]
+        due = time.monotonic()
+        while not stopped:
+            now = time.monotonic()
+            if now >= due:
+                asked.append([now, None, None])
+                # No route, or an ICMP error about an earlier one: it counts as lost.
+                with contextlib.suppress(OSError):
+                    sock.sendto(struct.pack("=I", len(asked) - 1), (address, port))
+                due = max(due + PERIOD, now)
+            if select.select([sock], [], [], max(0.0, due - time.monotonic()))[0]:
+                with contextlib.suppress(OSError):
+                    reply = sock.recv(64)
+                    (number,) = struct.unpack("=I", reply[:4])
+                    asked[number][1:] = [time.monotonic(), reply[4:].decode()]
     return asked
 
 
@@ -70,4 +67,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "answer":
         answer(sys.argv[2], int(sys.argv[3]))
     else:
-        print(json.dumps(ask(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))))
+        print(json.dumps(ask(sys.argv[2], int(sys.argv[3]))))
