@@ -231,6 +231,14 @@ class DigestTests(ConfigurationCase):
         self.description["servers"] = dict(reversed(self.servers.items()))
         assert_that(self.digest(), equal_to(before))
 
+    def test_order_of_lists(self) -> None:
+        """A server lists systems in any order; of data the order counts."""
+        self.systems["job"] = self.systems["ip"] | {"data": []}
+        self.servers["flip"]["systems"] = ["ip", "job"]
+        before = self.digest()
+        self.servers["flip"]["systems"] = ["job", "ip"]
+        assert_that(self.digest(), equal_to(before))
+
     def test_zero(self) -> None:
         """There is one zero, though floats have two."""
         self.servers["flip"]["priority"] = 0
