@@ -38,7 +38,8 @@ class Situation:
     :param contested: another present member claims it, in whatever phase, or may do so.
     :param blocked: one of those claims is more than an intention to take it.
     :param served_elsewhere: another present member holds it or is taking it.
-    :param outranked: a member whose configuration goes before this one claims it (R7).
+    :param outranked: one of those that hold or take it has a configuration that goes before
+        this one (R7).
     :param outranking: all that contest it run a configuration that comes after this one (R7).
     :param heir_ready: the topology names another member, and that one can take over now
         or holds it already.

@@ -118,13 +118,15 @@ class Outlook:
         if not claims:
             return NO_RIVALS
         phases, mine = claims.values(), self.own_rank
-        ranks = [self.rank_of(id) for id in claims]
+        ranks = {id: self.rank_of(id) for id in claims}
+        # What may be there, or is on its way out, is nothing to make room for.
+        serving = [ranks[id] for id, phase in claims.items() if phase in SERVING]
         return Rivals(
             contested=True,
             blocked=any(phase is not Phase.TAKING for phase in phases),
             served=any(phase in SERVING for phase in phases),
-            outranked=any(rank is not None and rank > mine for rank in ranks),
-            outranking=all(rank is not None and rank < mine for rank in ranks),
+            outranked=any(rank is not None and rank > mine for rank in serving),
+            outranking=all(rank is not None and rank < mine for rank in ranks.values()),
         )
 
     def ready(self, id: str, system: str, datum: str) -> bool:

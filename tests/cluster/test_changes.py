@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from hamcrest import assert_that, contains_string, equal_to, has_key, less_than, not_
+from hamcrest import assert_that, contains_string, equal_to, has_item, has_key, less_than, not_
 
 from flip.allocation import plan
 from flip.config import Config
@@ -64,6 +64,27 @@ class RollingChangeTests(ClusterTestCase):
             self.await_holdings(world, planned(base))
             assert_that(at_rest(world), equal_to(True))
             assert_that(world.longest_overlap, equal_to(0.0))
+
+    def test_rest_stays(self) -> None:
+        """A node of the old configuration keeps what the new one gives to nobody else.
+
+        Until the claims of the restarted node are known it may hold anything: that
+        blocks takers, but it is no claim that a holder has to yield to.
+        """
+        for clean in (True, False):
+            world = self.story()
+            machine = world["flip1"]
+            if clean:
+                machine.leave()
+                world.await_end(machine, 10)
+            else:
+                machine.kill()
+                world.run(0.5)
+            base = world.configure(changed(data=[TWO, ONE, THREE], config_version=1))
+            machine.start(world.configuration_of("flip1", base))
+            for _ in range(60):
+                world.run(0.1)
+                assert_that(holdings(world)["flip"], has_item(ONE), "\n".join(world.history))
 
     def test_less_data(self) -> None:
         """Data that is removed from the file is let go of, with the hooks of the time (K5)."""
