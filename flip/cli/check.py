@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flip.cli.arguments import BAD_CONFIGURATION, add_config
 from flip.cli.page import Cell, Page
 from flip.config import Config, Problem, load
+from flip.config.places import Fault
 from flip.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -67,9 +68,9 @@ def _warnings(config: Config) -> list[Problem]:
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
             probe.bind((address, 0))
     except OSError as error:
-        where = "bind" if config.bind else f"servers.{config.me.id}.ip"
+        where = ("bind",) if config.bind else ("servers", config.id, "ip")
         message = f"{address} cannot be bound here ({error.strerror}); on the node it must"
-        warnings.append(Problem(where, message))
+        warnings.append(Fault(where, message).problem)
     return warnings
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import stat
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -14,8 +12,7 @@ from flip.config.fit import is_address
 from flip.config.places import Fault, place, shown
 from flip.config.values import Config, Problem
 
-SHORT_KEY = 16  # characters of a passphrase
-RANDOM_KEY = 32  # bytes in base64
+SHORT_KEY = 16  # characters; 32 bytes in base64 have 44
 RECORD_SIZE = 200  # bytes of a packet with one record, without the five ids and the systems
 SHORT_PING = 0.01  # seconds; a probe is six pings
 
@@ -58,7 +55,7 @@ def quorum(config: Config, host: Host) -> Iterator[Fault]:
 
 
 def key(config: Config, host: Host) -> Iterator[Fault]:
-    short = [number for number, key in enumerate(config.keys) if _short(key)]
+    short = [number for number, key in enumerate(config.keys) if len(key) < SHORT_KEY]
     for number in short:
         path = ("key",) if len(config.keys) == 1 else ("key", number)
         message = f"a short key can be guessed: take one of {SHORT_KEY} characters or more"
@@ -66,14 +63,6 @@ def key(config: Config, host: Host) -> Iterator[Fault]:
     if not short and host.mode & stat.S_IROTH:
         message = f"every user of this host can read it: chmod o-r {config.path}"
         yield Fault(("key",), message)
-
-
-def _short(key: str) -> bool:
-    try:
-        random = len(base64.b64decode(key, validate=True)) == RANDOM_KEY
-    except (binascii.Error, ValueError):
-        random = False
-    return len(key) < SHORT_KEY and not random
 
 
 def interfaces(config: Config, host: Host) -> Iterator[Fault]:
