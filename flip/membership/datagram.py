@@ -15,7 +15,7 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime, IUDPTransport
 from twisted.internet.protocol import DatagramProtocol
 
-from flip.errors import WireError
+from flip.errors import MalformedPacket, WireError
 from flip.log import Logger
 from flip.membership.dissemination import Dissemination
 from flip.membership.roster import Roster
@@ -128,10 +128,6 @@ class GossipProtocol(DatagramProtocol):
             if update is not None:
                 self._write(sender, Gossip(self._incarnation, self._roster.digest, (update,)))
 
-    def address(self, id: str) -> Address:
-        """Where a member listens."""
-        return self._addresses[id]
-
     def agrees(self, peer: str) -> bool:
         """Whether the last packet of `peer` showed the very state that this node has now."""
         return self._digests.get(peer) == self._roster.digest
@@ -192,6 +188,13 @@ class GossipProtocol(DatagramProtocol):
             return
         self.traffic["sent"] += 1
         self.traffic["sent_bytes"] += len(packet)
+
+    def reject_claims(self, owner: str, source: str) -> None:
+        """What `source` told of the claims of `owner` is nothing that a member writes.
+
+        The owner counts as claiming everything, which an operator has to hear of.
+        """
+        self.drop(MalformedPacket(f"(the claims of {owner})"), self._addresses[source])
 
     def drop(self, error: WireError, addr: Address) -> None:
         """Count a packet that is not taken, and report it from time to time."""

@@ -13,10 +13,9 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IDelayedCall
 
 from flip.config import Config
-from flip.errors import CannotListen, MalformedPacket, WireError
+from flip.errors import CannotListen, WireError
 from flip.log import Logger
 from flip.membership.datagram import GossipProtocol, news_room
 from flip.membership.detector import Detector
@@ -26,17 +25,14 @@ from flip.membership.health import Health
 from flip.membership.own import OwnRecord
 from flip.membership.port import listen_udp
 from flip.membership.pulse import Pulse
+from flip.membership.push import Push
 from flip.membership.reconciliation import Reconciliation
-from flip.membership.roster import Change, Claims, Roster, State
+from flip.membership.roster import Change, Claims, Roster
 from flip.membership.sync import Sync
 from flip.membership.touch import Touch
 from flip.wire.claims import data_digest
 from flip.wire.messages import INCARNATIONS, Record, Status
 from flip.wire.seal import PROTOCOL_VERSION, Seal
-
-FANOUT = 3  # members, beside those concerned, that hear of a change at once
-RELAY_PAUSE = 0.05  # seconds between two pushes of what other members found out
-SMALL = 8  # up to this many others, everybody hears of it at once
 
 _log = Logger()
 
@@ -72,9 +68,6 @@ class Membership(Service):
         self._found_down_observers: list[Callable[[], None]] = []
         self._doubled_observers: list[Callable[[bool], None]] = []
         self._ports: list[Any] = []
-        self._concerned: set[str] = set()
-        self._push: IDelayedCall | None = None
-        self._pushed = float("-inf")
         self._buried = 0
         data = {name: system.data for name, system in config.systems.items()}
         addresses = {id: (server.ip, server.port) for id, server in config.servers.items()}
@@ -131,6 +124,7 @@ class Membership(Service):
             config.gossip_interval,
             self._exchange_states,
         )
+        self._push = Push(reactor, rng, self.roster, self.protocol.gossip)
         self._pulse = Pulse(reactor, min(0.5, config.ping_timeout / 4), self._late)
         self.roster.subscribe(self._changed)
         # The journal may have followed a member that was out of order up to the bound.
@@ -150,7 +144,7 @@ class Membership(Service):
             self.roster,
             record,
             data,
-            published=self._published,
+            published=self._tell,
             raised=self._own_raised,
             doubled=self._doubled,
         )
@@ -222,8 +216,7 @@ class Membership(Service):
 
     async def _stop(self) -> None:
         await maybeDeferred(super().stopService)
-        if self._push is not None and self._push.active():
-            self._push.cancel()
+        self._push.stop()
         self._pulse.stop()
         self._detector.stop()
         self._exchange.stop()
@@ -280,11 +273,7 @@ class Membership(Service):
     def _changed(self, change: Change) -> None:
         member = self.roster[change.member]
         if member.garbled:
-            # It counts as claiming everything, which an operator has to hear of.
-            self._dropped(
-                MalformedPacket(f"(the claims of {member.id})"),
-                self.protocol.address(change.source),
-            )
+            self.protocol.reject_claims(member.id, change.source)
         elif change.record is not None and change.claims is None:
             self._reconciliation.fetch(member, change.source)
         told = change.state is not change.state_before or bool(change.new_votes)
@@ -294,38 +283,13 @@ class Membership(Service):
         if told and change.member != self.roster.me:
             # The suspect alone can answer a vote.
             suspect = frozenset((change.member,)) if change.new_votes else frozenset()
-            # What others have found out they tell too; a death among many must not
-            # make everybody tell everybody once per vote.
-            mine = change.source == self.roster.me
-            self._push_soon(suspect, 0.0 if mine else RELAY_PAUSE)
+            self._tell(suspect, relayed=change.source != self.roster.me)
         if change.state is not change.state_before:
             self._judge()
 
-    def _published(self, concerned: frozenset[str]) -> None:
-        self._push_soon(concerned)
-
-    def _push_soon(self, concerned: frozenset[str], pause: float = 0.0) -> None:
-        """Tell some members the news, at most once per `pause`."""
-        if not self.running:
-            return
-        self._concerned |= concerned
-        wait = max(0.0, self._pushed + pause - self._reactor.seconds())
-        if self._push is not None and self._push.active():
-            if self._push.getTime() - self._reactor.seconds() > wait:
-                self._push.reset(wait)
-        else:
-            self._push = self._reactor.callLater(wait, self._push_now)
-
-    def _push_now(self) -> None:
-        self._pushed = self._reactor.seconds()
-        others = self.roster.others
-        chosen = set(others)
-        if len(others) > SMALL:
-            chosen = set(self._rng.sample(others, FANOUT)) | (self._concerned & chosen)
-        self._concerned.clear()
-        for peer in sorted(chosen):
-            if self.roster.state(peer) is not State.LEFT:
-                self.protocol.gossip(peer)
+    def _tell(self, concerned: frozenset[str], *, relayed: bool = False) -> None:
+        if self.running:
+            self._push.soon(concerned, relayed=relayed)
 
     def _own_raised(self, incarnation: int, voters: frozenset[str]) -> None:
         self._raised(incarnation)

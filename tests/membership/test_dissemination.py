@@ -117,10 +117,13 @@ class NewsTests(SynchronousTestCase):
         assert_that(members(packet), equal_to(["c"]))
 
     def test_votes_for_another_incarnation(self) -> None:
-        """A member that has refuted its votes is no suspect."""
+        """A member that has refuted its votes is no suspect, even when only a packet said so."""
+        self.learn(votes("d", 5, "b"))
+        self.roster.witness("d", 6)
         self.learn(votes("c", 5, "b"), Update("c", record("c", 6), b""))
-        for _ in range(50):
-            packet = self.news.updates("c", differs=False)
+        for peer in ("c", "d") * 50:
+            packet = self.news.updates(peer, differs=False)
+            assert_that(members(packet).count(peer), less_than_or_equal_to(1))
         assert_that(packet, empty())
 
 
