@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from hamcrest import (
     assert_that,
     calling,
@@ -11,6 +13,7 @@ from hamcrest import (
     equal_to,
     has_item,
     has_length,
+    less_than,
     raises,
 )
 from twisted.logger import capturedLogs, formatEvent
@@ -427,6 +430,23 @@ class ForsakingTests(KeeperTestCase):
         for name, datum in (("ip", "b"), ("ip", "?"), ("?", "a")):
             refused = raises(CannotRelease, "not claimed by me")
             assert_that(calling(self.keeper.forsake).with_args(name, datum), refused)
+
+
+class SizeTests(KeeperTestCase):
+    """A system of ten thousand data points."""
+
+    def test_a_turn_over_everything(self) -> None:
+        """It takes a fraction of a second: nothing in it grows with the square."""
+        self.build(data=[f"d{number}" for number in range(10_000)])
+        self.act()
+        phases = dict.fromkeys(self.config.systems["ip"].data[1::3], Phase.HELD)
+        began = time.process_time()
+        self.others.say("flip1", {"ip": phases})
+        self.clock.advance(0)
+        self.others.accuse("flip1", "me", "flip2")
+        self.clock.advance(0)
+        assert_that(time.process_time() - began, less_than(2.0))
+        assert_that(len(self.claims()), equal_to(5000))
 
 
 class StopTests(KeeperTestCase):

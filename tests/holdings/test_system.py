@@ -478,6 +478,16 @@ class LeftBehindTests(SystemTestCase):
         self.hooks.succeed("a")
         assert_that([self.settle(), self.claims()], equal_to([[], {}]))
 
+    def test_kept_and_then_not(self) -> None:
+        """What was to be kept and is another's before `alive` started needs its `down` still."""
+        self.build(hook_concurrency=1, remove_on_start=False)
+        self.keeper.remember([self.record("a"), self.record("b")], complete=True)
+        assert_that(self.want("a", "b"), equal_to(["alive a"]))
+        assert_that(self.want("a"), empty())
+        assert_that(self.claims()["b"], equal_to("RELEASING"))
+        self.hooks.succeed("a")
+        assert_that(self.settle(), equal_to(["down b"]))
+
     def test_another_hook_configuration(self) -> None:
         """What was made with another hook configuration is removed with that one first."""
         self.keeper.remember([self.record("a", '{"interface": "eth0"}')], complete=True)
