@@ -10,7 +10,7 @@ from hamcrest import assert_that, contains_string, equal_to
 from twisted.trial.unittest import SynchronousTestCase
 
 import flip
-from flip.membership import datagram, dissemination, exchange, frames, service, sync
+from flip.membership import datagram, dissemination, exchange, frames, push, sync
 from flip.wire import claims, messages, replay, seal
 
 PAGE = Path(flip.__file__).parent.parent / "docs" / "protocol.md"
@@ -78,7 +78,7 @@ class ProtocolPageTests(SynchronousTestCase):
             f"at most {frames.CHUNK:,} bytes",
             f"at most {frames.LARGEST >> 20} MiB",
             f"accepts {sync.CONNECTIONS} connections",
-            f"up to {service.SMALL} others, beyond that to {service.FANOUT} at random",
+            f"up to {push.SMALL} others, beyond that to {push.FANOUT} at random",
             f"protocol version {seal.PROTOCOL_VERSION}.",
         ):
             assert_that(self.page, contains_string(words))

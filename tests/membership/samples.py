@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -62,6 +62,15 @@ class ClockTestCase(SynchronousTestCase):
     def run_for(self, seconds: float, step: float = 0.01) -> None:
         """Let time pass, smoothly."""
         self.clock.pump([step] * round(seconds / step))
+
+    def seconds_until(self, happened: Callable[[], object], limit: float) -> float:
+        """Let time pass until something is true; the seconds that it took."""
+        began = self.clock.seconds()
+        while not happened():
+            self.run_for(0.05)
+            took = self.clock.seconds() - began
+            assert took < limit, f"not within {limit} s"
+        return self.clock.seconds() - began
 
     def errors(self, expected: type[Exception] = Exception) -> list[Exception]:
         """What was logged as a failure."""

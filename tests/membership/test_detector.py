@@ -335,10 +335,7 @@ class VoteTests(DetectorTestCase):
             self.start(("a", "b", "c"), seed=seed)
             self.run_for(0.37 * seed, 0.01)
             self.network.dead.add("b")
-            died = self.clock.seconds()
-            while not self.voters("b"):
-                self.run_for(0.05)
-            assert_that(self.clock.seconds() - died, less_than(INTERVAL + TIMEOUT + 0.1))
+            self.seconds_until(lambda: self.voters("b"), INTERVAL + TIMEOUT + 0.1)
             self.finish()
 
 
