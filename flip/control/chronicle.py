@@ -23,6 +23,9 @@ class Chronicle:
         self._in_touch = self._settled = False
         membership.roster.subscribe(self._changed)
         membership.on_touch(self._touch_changed)
+        incarnation, all = membership.own.record.incarnation, len(config.servers)
+        waits = f"waits until it reaches {config.quorum} of {all} members, itself included"
+        self._note("started", f"{config.id} started (incarnation {incarnation}): {waits}")
 
     def alarm(self, kind: str, text: str) -> None:
         """Something that a person has to look at."""

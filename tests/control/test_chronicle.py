@@ -36,6 +36,17 @@ class ChronicleTests(SynchronousTestCase):
         self.told += len(events)
         return [(event.kind, event.text) for event in events]
 
+    def test_started(self) -> None:
+        """A start, with what the node waits for: without it the log of a lonely node is empty."""
+        text = "me started (incarnation 5): waits until it reaches 2 of 3 members, itself included"
+        assert_that(self.journal.events(100)[0].text, equal_to(text))
+
+    def test_restarted(self) -> None:
+        """A member that was killed and is back before anybody missed it."""
+        self.others.say("flip1", incarnation=2, boot=2)
+        expected = [("restarted", "flip1 was restarted (incarnation 2)")]
+        assert_that(self.news(), equal_to(expected))
+
     def test_logged_and_kept(self) -> None:
         """Whatever is told is a line in the log and an event in the journal."""
         with capturedLogs() as logs:

@@ -104,6 +104,7 @@ class Others:
         ineligible: tuple[str, ...] = (),
         digest: bytes = DIGEST,
         config_version: int = 0,
+        boot: int = 1,
         hidden: bool = False,
     ) -> None:
         """A member's new record.
@@ -118,7 +119,7 @@ class Others:
             version,
             status,
             birth=1,
-            boot=1,
+            boot=boot,
             config_digest=digest,
             config_version=config_version,
             claims_hash=claims_hash(body),

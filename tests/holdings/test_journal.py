@@ -406,6 +406,23 @@ class UnwritableTests(JournalTestCase):
         self.directory.mkdir(0o500)
         assert_that(self.journal().error, not_none())
 
+    def test_read_only(self) -> None:
+        """A file system that is mounted read-only, and then is not."""
+        self.directory.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", "ro", "flip-test", str(self.directory)]
+        if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+            raise SkipTest("needs root, and the right to mount")
+        self.addCleanup(subprocess.run, ["umount", "--lazy", self.directory], check=True)
+        journal = self.journal()
+        assert_that(journal.error, contains_string("Read-only"))
+        journal.hold(ONE)
+        assert_that([journal.held(), journal.clean], equal_to([[ONE], False]))
+        subprocess.run(["mount", "-o", "remount,rw", self.directory], check=True)
+        self.now += RETRY
+        journal.flush()
+        assert_that(journal.error, none())
+        assert_that(self.after_crash().held(), equal_to([ONE]))
+
     def test_unopenable(self) -> None:
         """A database that cannot even be opened."""
         (self.directory / "journal.sqlite").mkdir(parents=True)
