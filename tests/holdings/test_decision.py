@@ -22,7 +22,7 @@ def _possible(now: Situation) -> bool:
         return False
     if now.served_elsewhere and not now.contested:
         return False
-    if now.outranked and (not now.contested or now.outranking):
+    if now.outranked and (not now.served_elsewhere or now.outranking):
         return False
     if not now.contested and not now.outranking:
         return False  # of nobody everything is true
