@@ -20,11 +20,12 @@ from flip.holdings.fitness import FLAPPING_WINDOW, Fitness, penalty
 from flip.holdings.gate import Gate
 from flip.holdings.hooks import Hook
 from flip.holdings.journal import Held, Journal
+from flip.holdings.last_word import LastWord
 from flip.holdings.leftovers import Leftovers
 from flip.holdings.outlook import SERVING, Outlook, rank
 from flip.holdings.system import Runner, SystemKeeper
 from flip.log import Logger
-from flip.membership.roster import Change, State
+from flip.membership.roster import Change
 from flip.membership.service import Membership
 from flip.wire.claims import Phase
 from flip.wire.messages import Record
@@ -64,7 +65,7 @@ class Keeper:
         self._turn: IDelayedCall | None = None
         self._stopped = self._in_touch = False
         self._concerned: set[str] = set()
-        self._conflicts: dict[tuple[str, str], None] = {}  # in order, like all that starts hooks
+        self._last_word = LastWord(self.systems, self.divisions, self.outlook)
         self._emptied: list[Deferred[None]] = []
         systems = [config.systems[name] for name in hooks]
         self.gate = Gate(
@@ -181,50 +182,18 @@ class Keeper:
     def _member_changed(self, change: Change) -> None:
         if self._stopped:
             return
-        for name, datum in self.outlook.learn(change):
+        touched = self.outlook.learn(change)
+        for name, datum in touched:
             keeper = self.systems.get(name)
             if keeper is not None:
                 keeper.mark((datum,))
-                self._settle_conflict(keeper, change, datum)
-        if _present(change.state) and not _present(change.state_before):
-            self._settle_conflicts(change)
+        if change.member != self._config.id:
+            self._last_word.heed(change, touched)
         if _standing(change.record) != _standing(change.record_before) or (
             change.state is not change.state_before
             or (change.claims is None) != (change.claims_before is None)
         ):
             self._mark_all()
-
-    def _settle_conflicts(self, change: Change) -> None:
-        """A member is back: what it claims it may have held all the time."""
-        if change.member == self._config.id:
-            return
-        for name, phases in (change.claims or {}).items():
-            keeper = self.systems.get(name)
-            if keeper is not None:
-                for datum in phases:
-                    self._settle_conflict(keeper, change, datum)
-
-    def _settle_conflict(self, keeper: SystemKeeper, change: Change, datum: str) -> None:
-        """The one that keeps a data point has the last word to the neighbours (R6)."""
-        if keeper.single_owner and change.claims is not None:
-            phase = change.claims.get(keeper.system.name, {}).get(datum)
-            if phase is None:
-                keeper.announce((datum,))
-            elif phase is Phase.HELD:
-                self._conflicts[keeper.system.name, datum] = None
-
-    def _announce_kept(self) -> None:
-        """Announce what others hold too and this node keeps, once a plan with them is made.
-
-        By the plan that still waits for its `delay` the loser would keep it: its
-        announcement would draw the neighbours away from the winner.
-        """
-        for system, datum in list(self._conflicts):
-            if not self.divisions[system].waiting:
-                del self._conflicts[system, datum]
-                holders = self.outlook.claims(system, datum).values()
-                if datum in self.systems[system].wanted and Phase.HELD in holders:
-                    self.systems[system].announce((datum,))
 
     def _touch_changed(self) -> None:
         if self._stopped:
@@ -232,7 +201,7 @@ class Keeper:
         if self._membership.in_touch != self._in_touch:
             # Out of touch it cannot know who else announces from now on.
             self._in_touch = self._membership.in_touch
-            self._announce_all()
+            self._last_word.repeat()
         self.gate.update()
 
     def _gate_changed(self) -> None:
@@ -265,13 +234,7 @@ class Keeper:
             _log.warn("{text}", text=text)
             self._journal.note_event("flapping", text)
             self.fitness.exclude(FLAPPING, seconds)
-        self._announce_all()
-
-    def _announce_all(self) -> None:
-        """Announce all that is held again, as soon as this node is in touch and keeps it (R6)."""
-        for keeper in self.systems.values():
-            if keeper.single_owner:
-                keeper.announce(keeper.claims())
+        self._last_word.repeat()
 
     def _gave_up(self, system: str) -> bool:
         """Whether others take over what keeps failing here, if there are any (R3)."""
@@ -314,7 +277,7 @@ class Keeper:
         self.difference.update()
         for division in self.divisions.values():
             division.update()
-        self._announce_kept()
+        self._last_word.speak()
         with self._journal.batch():
             for keeper in self.systems.values():
                 keeper.consider()
@@ -326,10 +289,6 @@ class Keeper:
             emptied, self._emptied = self._emptied, []
             for waiting in emptied:
                 waiting.callback(None)
-
-
-def _present(state: State) -> bool:
-    return state not in (State.DOWN, State.LEFT)
 
 
 def _standing(record: Record | None) -> object:
