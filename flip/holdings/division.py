@@ -52,15 +52,19 @@ class Division:
         """Divide anew: at once when a server is gone, after `delay` when one came back.
 
         Several that come back within `delay` are one plan; what is gone leaves
-        data without an owner, and that does not wait.
+        data without an owner, and that does not wait. Who came back a moment ago
+        is left out of that plan: others may not know of it yet, and two plans
+        name two owners.
         """
         eligible = self._outlook.eligible(self._system.name)
-        if self._eligible is None or self._eligible - eligible:
-            self._divide()
-        elif eligible == self._eligible:
+        if self._eligible is None:
+            self._divide(eligible)
+        elif self._eligible - eligible:
+            self._divide(self._eligible & eligible or eligible)
+        if eligible == self._eligible:
             self.stop()
         elif self._late is None:
-            self._late = self._clock.callLater(self._system.delay, self._divide)
+            self._late = self._clock.callLater(self._system.delay, self._divide_late)
 
     def stop(self) -> None:
         """Forget a division that is due later."""
@@ -68,14 +72,17 @@ class Division:
             self._late.cancel()
         self._late = None
 
-    def _divide(self) -> None:
+    def _divide_late(self) -> None:
+        self._divide(self._outlook.eligible(self._system.name))
+
+    def _divide(self, eligible: frozenset[str]) -> None:
         self.stop()
-        self._eligible = self._outlook.eligible(self._system.name)
+        self._eligible = eligible
         if not self._topology.single_owner:
             # Each server stands alone: nobody else's state changes what it holds.
             self._divided({}, frozenset(self._system.data))
             return
-        division = self._topology.divide(self._system.data, self._servers, self._eligible)
+        division = self._topology.divide(self._system.data, self._servers, eligible)
         before = self.owners
         self.owners = {datum: server for server, data in division.items() for datum in data}
         self._report(before)

@@ -189,7 +189,8 @@ class Detector:
         self._judged()
 
     def _missed(self, probe: Probe) -> None:
-        if probe.nacks_due and not probe.helped:
+        if probe.nacks_due and not probe.helped and self._touch.in_touch:
+            # Out of touch there is nobody to help, and nobody whom it could accuse.
             self._health.worsen("no member that was asked for help answered")
         # Doubts from before this node was in touch are doubts about its own network.
         in_touch = self._touch.in_touch and probe.began >= self._touch.in_touch_since

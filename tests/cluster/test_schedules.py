@@ -21,6 +21,7 @@ from tests.cluster.world import Machine, World
 COUNT = int(os.environ.get("FLIP_SCHEDULES", "40"))
 FAULTS = 12
 LASTING = 25.0  # seconds in which faults happen
+LEAVING = 10.5  # seconds in which a clean stop ends, with or without its hooks
 RECOVERY = 90.0  # seconds by which everything must be well: the longest penalty (R8) and a start
 
 
@@ -59,10 +60,10 @@ class ScheduleTests(ClusterTestCase):
             machine.hanging.clear()
             if machine.reactor is not None and machine.reactor.frozen:
                 machine.thaw()
+        world.run(LEAVING)
+        for machine in world.machines.values():
             if machine.node is None:
                 machine.start()
-        # Faults are over; ordinary systems may have two owners for as long as it
-        # takes to find out, but not longer.
         expected = {id: set(data) for id, data in plan(world.base)["ip"].items()}
         world.run_until(lambda: holdings(world) == expected and at_rest(world), RECOVERY)
         world.run(5)
@@ -104,7 +105,7 @@ def _thaw(machine: Machine) -> None:
 
 
 def _leave(machine: Machine) -> None:
-    if machine.running and not getattr(machine, "leaving", False):
+    if machine.running and not machine.leaving:
         machine.leave()
 
 

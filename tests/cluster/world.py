@@ -32,6 +32,7 @@ from tests.cluster.reactor import VirtualReactor
 
 KEY = b"k" * 32
 CALM = 4.0  # seconds without a fault after which members know of each other's claims
+AT_ONCE = 0.05  # seconds within which two that take the same cannot know of each other
 DESCRIBED = 10  # machines in a report
 START = 1_700_000_000.0  # the wall clock when the virtual clock shows 0
 Point = tuple[str, str]
@@ -60,6 +61,7 @@ class Machine:
         self.hanging: set[tuple[str, str]] = set()
         self.runs: list[tuple[float, str, str]] = []
         self.wall_offset = 0.0
+        self.leaving = False
         self.stopped = False  # the node ended by itself
         self._world = world
 
@@ -75,7 +77,7 @@ class Machine:
     def start(self, config: Config | None = None) -> None:
         """Start a process."""
         self.config = config or self.config
-        self.stopped = False
+        self.leaving = self.stopped = False
         world = self._world
         reactor = self.reactor = VirtualReactor(self.address, world.network, lambda: world.now)
         names = self.config.me.systems
@@ -124,6 +126,7 @@ class Machine:
         """SIGTERM; fires when the process has ended."""
         assert self.node is not None
         self._world.note(f"{self.id} is asked to leave")
+        self.leaving = True
         return self.node.stopService().addCallback(lambda _: self.kill())
 
     def freeze(self) -> None:
@@ -262,6 +265,11 @@ class World:
     def others(self, id: str) -> list[str]:
         return [other for other in self.machines if other != id]
 
+    def _began(self, machine: Machine, datum: str) -> float:
+        """When a machine last ran `alive` for a data point; before all time if it never did."""
+        began = (at for at, event, name in machine.runs if (event, name) == ("alive", datum))
+        return max(began, default=float("-inf"))
+
     def disturb(self, text: str) -> None:
         """A fault, or the end of one."""
         self._disturbed = self.now
@@ -346,7 +354,13 @@ class World:
         """R2: break before make, for nodes that have known of each other for a while."""
         for machine in self.machines.values():
             serves = machine.running and point in machine.served
-            if serves and self._single(point) and self._mutual(taker.id, machine.id):
+            # Of two that begin at once the one withdraws when it hears of the other.
+            if (
+                serves
+                and self._began(machine, point[1]) < self.now - AT_ONCE
+                and self._single(point)
+                and self._mutual(taker.id, machine.id)
+            ):
                 raise self.violation(f"{taker.id} takes {point[1]} although {machine.id} has it")
 
     def _check(self) -> None:

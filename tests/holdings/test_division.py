@@ -90,10 +90,12 @@ class TimingTests(DivisionTestCase):
         assert_that([self.divisions, self.clock.getDelayedCalls()], equal_to([[], []]))
 
     def test_gone_while_another_is_back(self) -> None:
-        """A loss does not wait for the delay of a return, and takes it along."""
+        """A loss does not wait for the delay of a return, nor count on who is hardly back."""
         self.others.accuse("flip1", "me", "flip2")
         self.others.say("flip1", incarnation=2)
         self.others.accuse("flip2", "me", "flip1")
+        assert_that(self.latest(), equal_to({"a": "me", "b": "me", "c": "me"}))
+        self.clock.advance(DELAY)
         assert_that(self.latest(), equal_to({"a": "me", "b": "flip1", "c": "me"}))
         assert_that(self.clock.getDelayedCalls(), empty())
 
@@ -108,7 +110,8 @@ class TimingTests(DivisionTestCase):
         """Where each server stands alone, all of it is wanted whoever is there."""
         self.build(type="replicate")
         self.others.accuse("flip1", "me", "flip2")
-        self.division._divide()
+        self.clock.advance(DELAY)
+        self.division.update()
         assert_that(self.divisions[-1], equal_to(({}, frozenset("abc"))))
 
 
