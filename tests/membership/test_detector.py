@@ -394,6 +394,44 @@ class EarlyVoteTests(DetectorTestCase):
         assert_that(self.voters("b"), empty())
 
 
+class RisingTests(DetectorTestCase):
+    """A silent member whose incarnation rises while it is being probed."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.start(("a", "b", "c"))
+        self.network.dead.add("b")
+        self.detector.probe_soon("b")
+        self.run_for(TIMEOUT + 0.1)
+        self.seconds_until(lambda: "b" in self.detector._probes, 2)
+
+    def rise(self, incarnation: int, boot: int = 2) -> None:
+        self.roster.merge((Update("b", record("b", incarnation, boot=boot)),), "b")
+
+    def test_asked_anew(self) -> None:
+        """The probe that runs would accuse what is past: another begins, and its vote counts."""
+        self.run_for(1.0)
+        self.rise(9)
+        assert_that(self.detector._probes["b"].accused, equal_to(9))
+        self.run_for(TIMEOUT + 0.05)
+        assert_that(self.voters("b"), equal_to({"a"}))
+
+    def test_ever_rising(self) -> None:
+        """A member that rises all the time does not escape its verdict."""
+        verdicts: list[str] = []
+        missed = self.touch.missed
+
+        def count(member: str, began: float) -> None:
+            verdicts.append(member)
+            missed(member, began)
+
+        self.touch.missed = count  # type: ignore[method-assign]
+        for incarnation in range(9, 109):
+            self.rise(incarnation)
+            self.run_for(0.1)
+        assert_that(len(verdicts), greater_than(10 / (2 * TIMEOUT) - 1))
+
+
 class DoubtTests(DetectorTestCase):
     """Whether it is that member or this node is asked of others in time (D1, S1)."""
 

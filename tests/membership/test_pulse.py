@@ -32,6 +32,11 @@ class PulseTests(ClockTestCase):
             self.clock.advance(PERIOD + 0.09)
         assert_that(self.late, empty())
 
+    def test_just_late(self) -> None:
+        """A little more than that is."""
+        self.clock.advance(PERIOD + 0.11)
+        assert_that(self.late, contains_exactly(close_to(PERIOD + 0.11, 0.001)))
+
     def test_late(self) -> None:
         """A stall is reported once, with the longest that it can have taken."""
         self.run_for(1)
