@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from flip.log import Logger
-from flip.membership.roster import Change, Claims, Roster
+from flip.membership.roster import Change, Claims, Roster, supersedes
 from flip.wire.claims import claims_hash, encode_claims
 from flip.wire.messages import INCARNATIONS, Record, Status, Update
 
@@ -95,7 +95,8 @@ class OwnRecord:
         if change.member != self._roster.me or self.record.status == Status.LEFT:
             return
         me = self._roster[self._roster.me]
-        foreign = me.record if me.record != self.record else None
+        record = me.record
+        foreign = record if record is not None and supersedes(record, self.record) else None
         if foreign is not None and foreign.boot in self._leapt | {self.record.boot}:
             self._meet_double(foreign)
         seen = max(me.incarnation, me.accused)

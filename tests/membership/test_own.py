@@ -164,6 +164,21 @@ class RefutationTests(OwnRecordTestCase):
             life.hear(votes("a", incarnation, "b", "c"))
         assert_that((life.doubled, life.incarnation), equal_to(([], 100 + LEAP)))
 
+    def test_error_while_raising(self) -> None:
+        """Where the new incarnation could not be noted down, the next word tries again."""
+        life = Life()
+
+        def fail(incarnation: int, voters: frozenset[str]) -> None:
+            life.own._raised = lambda incarnation, voters: None
+            raise ZeroDivisionError
+
+        life.own._raised = fail
+        with self.assertRaises(ZeroDivisionError):
+            life.hear(votes("a", 100, "b"))
+        life.hear(votes("a", 100, "c"))
+        assert_that((life.doubled, life.sees_itself()), equal_to(([], True)))
+        assert_that(life.roster.state("a"), is_(State.ALIVE))
+
     def test_after_leaving(self) -> None:
         """Who said good-bye does not answer any more."""
         life = Life()
