@@ -238,7 +238,8 @@ SYSTEM = (
         "remove_on_start",
         {"type": "boolean", "description": "true or false"},
         True,
-        "Whether a starting node runs `down` for data points that are not its own.",
+        "Whether a starting node runs `down` for all data points that are not its own, or only"
+        " for what it held before; without its journal it cannot tell, and means all.",
     ),
     Setting(
         "on_isolation",
