@@ -28,7 +28,8 @@ class OutlookTestCase(SynchronousTestCase):
     def build(self, **settings: Any) -> None:
         self.config = config(system(data="abc"), **settings)
         self.roster = roster_of(self.config)
-        self.outlook = Outlook(self.config, self.roster, lambda id: True)
+        self.silent: set[str] = set()
+        self.outlook = Outlook(self.config, self.roster, lambda id: id not in self.silent)
         self.others = Others(self.config, self.roster)
         self.touched: list[tuple[str, str]] = []
         self.roster.subscribe(self.learn)
@@ -160,6 +161,12 @@ class EligibilityTests(OutlookTestCase):
             self.others.say("flip1", {"ip": {"a": phase}}, status=status)
             ready.append(self.outlook.ready("flip1", "ip", "a"))
         assert_that(ready, equal_to([False, False, True, True]))
+
+    def test_unreachable_heir(self) -> None:
+        """An heir that does not answer is not ready, whatever a late datagram says of it (M6)."""
+        self.others.say("flip1", {"ip": {"a": Phase.HELD}})
+        self.silent.add("flip1")
+        assert_that(self.outlook.ready("flip1", "ip", "a"), equal_to(False))
 
 
 class ConfigurationTests(OutlookTestCase):
