@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 class FlipError(Exception):
     """flip cannot do this."""
 
+    @property
+    def details(self) -> str:
+        """What this one error says beyond the sentence of its class."""
+        return super().__str__()
+
     def __str__(self) -> str:
-        details = super().__str__()
         sentence = (type(self).__doc__ or "").strip().splitlines()[0]
-        return f"{sentence} {details}".rstrip()
+        return f"{sentence} {self.details}".rstrip()
 
 
 class ConfigError(FlipError):

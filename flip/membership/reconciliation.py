@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
 from flip.membership.roster import Member, Roster
 from flip.membership.touch import Touch
+
+RECHECK = 30.0  # seconds between two tries with a peer that fails, while nothing else asks for one
 
 
 class Digests(Protocol):
@@ -28,6 +30,7 @@ class Reconciliation:
     :param interval: seconds of the gossip interval: states may differ for two of
         them, and whatever failed or was in vain is tried again after one.
     :param begin: begins an exchange with a peer, unless one is under way.
+    :param failing: the peers with which the last exchange failed.
     """
 
     def __init__(
@@ -39,6 +42,8 @@ class Reconciliation:
         digests: Digests,
         interval: float,
         begin: Callable[[str], None],
+        *,
+        failing: Callable[[], Collection[str]],
     ) -> None:
         self._clock = clock
         self._rng = rng
@@ -47,6 +52,7 @@ class Reconciliation:
         self._digests = digests
         self._interval = interval
         self._begin = begin
+        self._failing = failing
         self._tried: dict[str, float] = {}
         self._asked = float("-inf")
         self._fetches: dict[str, tuple[tuple[int, int], float]] = {}
@@ -75,6 +81,10 @@ class Reconciliation:
             # firewall, or to a process whose id and answers another one has (D9).
             self._asked = self._now
             self._begin(self._rng.choice(self._roster.others))
+        # Whoever let TCP through meanwhile wants to read that it works again.
+        for peer in list(self._failing()):
+            if self._touch.reachable.get(peer) and self._may_try(peer, RECHECK):
+                self._try(peer)
         for member in self._roster:
             if member.record is not None and member.claims is None:
                 self.fetch(member, member.id)
@@ -100,8 +110,9 @@ class Reconciliation:
                 return peer
         return self._rng.choice(able) if able else None
 
-    def _may_try(self, peer: str) -> bool:
-        return self._now - self._tried.get(peer, float("-inf")) >= self._interval
+    def _may_try(self, peer: str, pause: float | None = None) -> bool:
+        pause = self._interval if pause is None else pause
+        return self._now - self._tried.get(peer, float("-inf")) >= pause
 
     def _try(self, peer: str) -> None:
         if self._may_try(peer):

@@ -112,6 +112,7 @@ class Membership(Service):
             seal,
             self.roster,
             addresses,
+            reachable=self.touch.reachable.get,
             learnt=self._learnt,
             dropped=self._dropped,
         )
@@ -123,6 +124,7 @@ class Membership(Service):
             self.protocol,
             config.gossip_interval,
             self._exchange_states,
+            failing=lambda: self.sync.errors,
         )
         self._push = Push(reactor, rng, self.roster, self.protocol.gossip)
         self._pulse = Pulse(reactor, min(0.5, config.ping_timeout / 4), self._late)

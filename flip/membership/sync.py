@@ -45,6 +45,7 @@ class Sync(Factory):
     member's makes room: a stranger would have to open `CONNECTIONS` of them
     within the moment that a member needs to send its first frame.
 
+    :param reachable: whether a member answers over UDP.
     :param learnt: called with a peer once both know what either knew.
     :param dropped: called with what was wrong with a frame and where it came from.
     """
@@ -60,6 +61,7 @@ class Sync(Factory):
         roster: Roster,
         addresses: Mapping[str, Address],
         *,
+        reachable: Callable[[str], bool | None],
         learnt: Callable[[str], None],
         dropped: Callable[[WireError, Address], None],
     ) -> None:
@@ -71,6 +73,7 @@ class Sync(Factory):
         self._seal = seal
         self._roster = roster
         self._addresses = addresses
+        self._reachable = reachable
         self._learnt = learnt
         self._dropped = dropped
         self._running: dict[str, Deferred[None]] = {}
@@ -186,7 +189,10 @@ class Sync(Factory):
             hint = ""
         elif not isinstance(error, SyncFailed | ConnectError):
             _log.failure("an exchange of states ended in an error", failure)
-        reason = failure.getErrorMessage()
+        if not self._reachable(peer):
+            # A member that does not answer at all is reported as such.
+            return
+        reason = error.details if isinstance(error, SyncFailed) else failure.getErrorMessage()
         if self.errors.get(peer) != reason:
             _log.warn(
                 "cannot exchange states with {peer} over TCP: {reason}{hint}",

@@ -6,7 +6,7 @@ import random
 
 from hamcrest import assert_that, empty, equal_to, has_length, is_in
 
-from flip.membership.reconciliation import Reconciliation
+from flip.membership.reconciliation import RECHECK, Reconciliation
 from flip.membership.touch import Touch
 from flip.wire.claims import Phase
 from flip.wire.messages import Update
@@ -38,6 +38,7 @@ class ReconciliationTests(ClockTestCase):
         self.touch = Touch(self.roster, 1.5, self.clock.seconds)
         self.states = States()
         self.begun: list[str] = []
+        self.failing: set[str] = set()
         self.reconciliation = Reconciliation(
             self.clock,
             random.Random(1),
@@ -46,6 +47,7 @@ class ReconciliationTests(ClockTestCase):
             self.states,
             INTERVAL,
             self.begun.append,
+            failing=lambda: self.failing,
         )
 
     def in_touch(self) -> None:
@@ -61,6 +63,19 @@ class ReconciliationTests(ClockTestCase):
         self.reconciliation.acked("c")
         self.touch.judge()
         assert_that((self.begun, self.touch.settled), equal_to(([], True)))
+
+    def test_failing(self) -> None:
+        """A peer with which it failed is tried again now and then, while it answers."""
+        self.in_touch()
+        self.failing.add("b")
+        for _ in range(6):
+            self.reconciliation.look()
+            self.clock.advance(RECHECK / 2)
+        assert_that(self.begun, equal_to(["b", "b", "b"]))
+        self.touch.missed("b", 0.0)
+        self.clock.advance(RECHECK)
+        self.reconciliation.look()
+        assert_that(len(self.begun), equal_to(3))
 
     def test_start(self) -> None:
         """Who is not settled catches up with whoever answers, at once, but not twice."""

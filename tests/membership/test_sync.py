@@ -51,6 +51,7 @@ class Peer:
         self.roster = roster(id, IDS)
         self.roster.merge((Update(id, record(id), b""),), id)
         self.seal = Seal((key,), id, boot, IDS)
+        self.silent: set[str] = set()
         self.learnt: list[str] = []
         self.dropped: list[tuple[WireError, tuple[str, int]]] = []
         self.sync = Sync(
@@ -60,6 +61,7 @@ class Peer:
             self.seal,
             self.roster,
             ADDRESSES,
+            reachable=lambda id: id not in self.silent,
             learnt=self.learnt.append,
             dropped=lambda error, address: self.dropped.append((error, address)),
         )
@@ -210,6 +212,14 @@ class FailureTests(SyncTestCase):
         self.a.sync.begin("b")
         exchange(self.a, self.b)
         assert_that(self.a.sync.errors, equal_to({}))
+
+    def test_dead(self) -> None:
+        """A peer that answers nothing over UDP either has no trouble with TCP."""
+        self.a.silent.add("b")
+        self.a.sync.begin("b")
+        factory = self.a.reactor.tcpClients[-1][2]
+        factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))
+        assert_that([self.a.sync.errors, self.warnings()], equal_to([{}, []]))
 
     def test_silence(self) -> None:
         """A peer that accepts and says nothing, a frozen process say, holds up one exchange."""
