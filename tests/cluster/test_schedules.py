@@ -8,8 +8,11 @@ More of them, or one again:
 
 from __future__ import annotations
 
+import copy
 import os
+import random
 from collections.abc import Callable
+from typing import Any
 
 from hamcrest import assert_that, equal_to
 
@@ -35,7 +38,7 @@ class ScheduleTests(ClusterTestCase):
             self._run_schedule(seed)
 
     def _run_schedule(self, seed: int) -> None:
-        world = World(STORY if seed % 3 else larger(5, 7), seed)
+        world = World(_description(seed), seed)
         try:
             self._act(world)
             self._recover(world)
@@ -72,6 +75,21 @@ class ScheduleTests(ClusterTestCase):
         for machine in world.machines.values():
             for other in world.machines:
                 assert_that(machine.state(other), equal_to(State.ALIVE), f"seed {world.seed}")
+
+
+def _description(seed: int) -> dict[str, Any]:
+    """The story's cluster, or five nodes with more data; every third with other settings."""
+    description = copy.deepcopy(STORY if seed % 3 else larger(5, 7))
+    rng = random.Random(seed)
+    if rng.random() < 0.3:
+        description["cluster"]["system"]["ip"] |= {
+            "type": rng.choice(["shard", "replicate"]),
+            "on_isolation": rng.choice(["hold", "release"]),
+            "remove_on_start": rng.choice([True, False]),
+            "hook_concurrency": rng.choice([1, 4]),
+            "delay": rng.choice([0, 50, 1000]),
+        }
+    return description
 
 
 def _kill(machine: Machine) -> None:
