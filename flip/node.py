@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from flip.config import Config
 from flip.control.chronicle import Chronicle
 from flip.control.parts import Parts
+from flip.errors import CannotListen
 from flip.holdings.departure import RELEASE_LIMIT, leave
 from flip.holdings.hooks import Hook
 from flip.holdings.journal import RETRY, Journal
@@ -93,7 +94,11 @@ class Node(MultiService):
         tending = TimerService(RETRY, journal.flush)
         tending.clock = self.reactor
         tending.setServiceParent(self)
-        membership.listen()
+        try:
+            membership.listen()
+        except CannotListen:
+            journal.close()  # or nobody could try again
+            raise
         keeper.start()
         super().startService()
 

@@ -95,8 +95,8 @@ class Daemon(MultiService):
 
     def startService(self) -> None:
         """Start; what an operator can mend is one line, not a traceback."""
-        for warning in self.node.config.warnings:
-            _log.warn("doubtful configuration: {warning}", warning=warning)
+        for doubt in self.node.config.warnings:  # Twisted has its own idea of a key "warning"
+            _log.warn("doubtful configuration: {doubt}", doubt=doubt)
         try:
             self.node.setServiceParent(self)
             self.control.setServiceParent(self)

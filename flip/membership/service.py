@@ -199,6 +199,8 @@ class Membership(Service):
             self._ports.append(listen_udp(self._reactor, me.port, self.protocol, address))
             self._ports.append(self._reactor.listenTCP(me.port, self.sync, interface=address))
         except CannotListenError as error:
+            while self._ports:
+                self._ports.pop().stopListening()
             raise CannotListen(
                 f"({address} port {me.port}: {error.socketError}) Is servers.{me.id}.ip an address"
                 " of this host and the port free? With NAT or containers set bind."
