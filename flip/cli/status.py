@@ -46,7 +46,7 @@ def show(status: Status, page: Page) -> None:
     _show_systems(status, page)
     for event in sorted(status["events"], key=lambda event: event["time"])[-MOST_EVENTS:]:
         when = datetime.fromtimestamp(event["time"]).strftime("%d %b %H:%M:%S")
-        page.paragraph(Cell(when, "dim"), f"{event['kind']}: {event['text']}")
+        page.paragraph(Cell(when, "dim"), event["text"])
 
 
 def _show_node(status: Status, page: Page) -> None:

@@ -217,9 +217,9 @@ class ShowTests(SynchronousTestCase):
 
     def test_events(self) -> None:
         """The last events end it, the newest last."""
-        self.status["events"] = [{"time": n, "kind": "tick", "text": str(n)} for n in range(9)]
+        self.status["events"] = [{"time": n, "kind": "tick", "text": f"tick {n}"} for n in range(9)]
         assert_that(
-            [line[-7:] for line in self.shown()[-5:]], equal_to([f"tick: {n}" for n in range(4, 9)])
+            [line[-6:] for line in self.shown()[-5:]], equal_to([f"tick {n}" for n in range(4, 9)])
         )
 
 
