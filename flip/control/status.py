@@ -156,6 +156,8 @@ def _why_waiting(node: Parts, keeper: SystemKeeper, datum: str) -> str | None:
         return "a failed hook is tried again soon"
     if not node.keeper.gate.open:
         return "not in touch and settled: nothing is taken or released"
+    if not node.keeper.outlook.planning():
+        return "another configuration plans until all members run the same"
     claims = node.keeper.outlook.claims(name, datum) if keeper.single_owner else {}
     if wanted and claims:
         return "claimed by " + ", ".join(

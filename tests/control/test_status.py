@@ -20,7 +20,7 @@ from hamcrest import (
 
 from flip.control.status import status
 from flip.holdings.journal import RETRY
-from tests.cluster.case import ONE, TWO, ClusterTestCase, larger
+from tests.cluster.case import ONE, TWO, ClusterTestCase, larger, system
 from tests.cluster.world import World
 
 
@@ -137,6 +137,18 @@ class TroubleTests(ClusterTestCase):
             ask(world, "flip1")["systems"]["ip"]["waiting"],
             equal_to({TWO: "claimed by flip (releasing)"}),
         )
+
+    def test_another_configuration(self) -> None:
+        """Who does not plan says what it waits for (R7)."""
+        world = self.story()
+        newer = world.configure(system(data=[TWO, ONE, "192.168.0.3"]) | {"config_version": 1})
+        world["flip2"].kill()
+        world["flip2"].start(world.configuration_of("flip2", newer))
+        world.run(5)
+        world["flip1"].kill()
+        world.run(10)
+        waiting = "another configuration plans until all members run the same"
+        assert_that(ask(world, "flip")["systems"]["ip"]["waiting"], equal_to({TWO: waiting}))
 
     def test_journal(self) -> None:
         """A journal that cannot be written is an alarm, until it can: an idle node looks, too."""
