@@ -68,6 +68,39 @@ class LinkTests(SynchronousTestCase):
             assert_that(links, has_item(f"docs/{document.name}"))
 
 
+class CodeTests(SynchronousTestCase):
+    """What documents say of the code."""
+
+    def test_modules(self) -> None:
+        """Every module that a document names is there."""
+        known = {
+            path.relative_to(ROOT).as_posix()
+            for folder in ("flip", "tests")
+            for path in (ROOT / folder).rglob("*.py")
+        }
+        missing, count = [], 0
+        for document in documents():
+            for name in re.findall(r"`([a-z_/]+\.py)`", document.read_text()):
+                count += 1
+                if not any(path == name or path.endswith(f"/{name}") for path in known):
+                    missing.append(f"{document.relative_to(ROOT)}: {name}")
+        assert_that(missing, empty())
+        assert_that(count, greater_than(40))
+
+    def test_rules(self) -> None:
+        """The design names every rule and schedule that code and tests refer to."""
+        design = (ROOT / "docs" / "design.md").read_text()
+        named = set(re.findall(r"\b[RDMSK]\d+\b", design))
+        used = {
+            rule
+            for folder in ("flip", "tests")
+            for path in (ROOT / folder).rglob("*.py")
+            for rule in re.findall(r"\(([RDMSK]\d+)\)", path.read_text())
+        }
+        assert_that(used - named, empty())
+        assert_that(len(used), greater_than(10))
+
+
 class ReadMeTests(SynchronousTestCase):
     """What the README shows is what flip does."""
 
