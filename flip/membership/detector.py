@@ -105,6 +105,18 @@ class Detector:
         """Probe whoever has not answered since this node last lost sight of the others."""
         self.probe_soon(self._touch.unheard())
 
+    def ask_somebody(self) -> None:
+        """Ping one of those that did not answer of late, whatever is due when."""
+        others = self._not_left(self._roster.others)
+        silent = [id for id in others if not self._touch.reachable.get(id)]
+        if silent:
+            id = self._rng.choice(silent)
+            running = self._probes.get(id)
+            if running is not None:
+                running.ping()
+            else:
+                self._probe(id)
+
     def sign_of_life(self, id: str) -> None:
         """A member that was not known to be reachable has just sent something."""
         running = self._probes.get(id)

@@ -84,6 +84,10 @@ class Probe:
             self._nudged = True
             self._ping(self)
 
+    def ping(self) -> None:
+        """Ask once more, apart from the tries."""
+        self._ping(self)
+
     def answered(self) -> None:
         """The target answered one of the pings."""
         self._end(Verdict.ANSWERED)

@@ -28,6 +28,7 @@ from flip.membership.pulse import Pulse
 from flip.membership.push import Push
 from flip.membership.reconciliation import Reconciliation
 from flip.membership.roster import Change, Claims, Roster
+from flip.membership.search import Search
 from flip.membership.sync import Sync
 from flip.membership.touch import Touch
 from flip.wire.claims import data_digest
@@ -127,6 +128,7 @@ class Membership(Service):
             failing=lambda: self.sync.errors,
         )
         self._push = Push(reactor, rng, self.roster, self.protocol.gossip)
+        self._search = Search(reactor, self._detector.ask_somebody)
         self._pulse = Pulse(reactor, min(0.5, config.ping_timeout / 4), self._late)
         self.roster.subscribe(self._changed)
         # The journal may have followed a member that was out of order up to the bound.
@@ -223,6 +225,7 @@ class Membership(Service):
         self._push.stop()
         self._pulse.stop()
         self._detector.stop()
+        self._search.stop()
         self._exchange.stop()
         self.sync.stop()
         self.protocol.mute = True
@@ -256,6 +259,8 @@ class Membership(Service):
             if self.touch.in_touch and not was_in_touch:
                 self._detector.hear_out()
             _call_each(self._touch_observers)
+        if self.running:
+            self._search.follow(in_touch=self.touch.in_touch)
         self._reconciliation.look()
 
     def _exchange_states(self, peer: str) -> None:
