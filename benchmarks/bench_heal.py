@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import signal
 import statistics
 import sys
 import time
@@ -58,10 +59,15 @@ def _everybody(cluster: LanCluster, cut: bool) -> None:
         cluster.lan.unplug(host, cut)
 
 
+def _frozen(cluster: LanCluster, cut: bool) -> None:
+    cluster.nodes[OWNER].send(signal.SIGSTOP if cut else signal.SIGCONT)
+
+
 CASES = (
     Case("the holder | the others and the client", _holder),
     Case("the holder and the client | the others", _holder_and_client),
     Case("the nodes from each other", _nodes),
+    Case("the holder's process is frozen, and thaws", _frozen),
     Case("all from all, the client's ARP cache is empty", _everybody, forgets=True),
 )
 
