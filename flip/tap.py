@@ -28,7 +28,8 @@ from flip.holdings.runner import HookRunner
 from flip.node import Node
 from flip.wire.seal import stretch
 
-BAD_CONFIGURATION = 2  # the exit code
+BAD_CONFIGURATION = 2  # the exit code; two nodes with one id are one, too
+TWISTD_PIDFILE = "twistd.pid"  # what twistd takes when nobody says otherwise
 
 _log = log.Logger()
 
@@ -41,6 +42,22 @@ class Options(usage.Options):
         ("config", "c", "flip.json", "The cluster's configuration file."),
         ("id", None, None, "Which of its servers this node is (default: FLIP_ID, then the file)."),
     )
+
+    def postOptions(self) -> None:
+        """Let several nodes run in one directory.
+
+        twistd's one pidfile would refuse the second node. That no node runs twice
+        is for the lock in the state directory to see, so a node in the foreground
+        needs no such file, and a daemon takes its node's name for it.
+        """
+        twistd = self.parent
+        if twistd is None or twistd["pidfile"] != TWISTD_PIDFILE:
+            return
+        node = self["id"] or os.environ.get("FLIP_ID")
+        if twistd["nodaemon"]:
+            twistd["pidfile"] = ""
+        elif node:
+            twistd["pidfile"] = f"flip-{node}.pid"
 
 
 def makeService(options: Mapping[str, Any]) -> IService:
@@ -80,6 +97,7 @@ class Daemon(MultiService):
     ) -> None:
         super().__init__()
         self._reactor = reactor
+        self._at_terminal = sys.stdin is not None and sys.stdin.isatty()
         self.node = Node(
             config,
             reactor,
@@ -95,6 +113,7 @@ class Daemon(MultiService):
 
     def startService(self) -> None:
         """Start; what an operator can mend is one line, not a traceback."""
+        signal.signal(signal.SIGHUP, self._hung_up)
         for doubt in self.node.config.warnings:  # Twisted has its own idea of a key "warning"
             _log.warn("doubtful configuration: {doubt}", doubt=doubt)
         try:
@@ -117,9 +136,21 @@ class Daemon(MultiService):
         await self.node.stopService()
         await self.control.stopService()
 
+    def _hung_up(self, number: int, frame: object) -> None:
+        # Python's own answer to SIGHUP is to die, and to leave everything behind.
+        self._reactor.callFromThread(self._leave_terminal if self._at_terminal else self._go_on)
+
+    def _leave_terminal(self) -> None:
+        _log.info("the terminal was closed: leaving")
+        with suppress(ReactorNotRunning):
+            self._reactor.stop()
+
+    def _go_on(self) -> None:
+        _log.warn("SIGHUP is ignored: the configuration is read at start only, so restart the node")
+
     def _fail(self) -> None:
         # twistd itself ends with 0 whenever the reactor stops without a signal.
-        atexit.register(os._exit, 1)
+        atexit.register(os._exit, BAD_CONFIGURATION)
         with suppress(ReactorNotRunning):  # a signal was faster
             self._reactor.stop()
 

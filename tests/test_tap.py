@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ReactorNotRunning
 from twisted.python.usage import UsageError
+from twisted.scripts.twistd import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip import log, tap
@@ -60,6 +62,30 @@ class OptionsTests(SynchronousTestCase):
         expected = has_entries(config="a.json", id="flip1")
         assert_that(self.parse("-c", "a.json", "--id", "flip1"), expected)
         assert_that(self.parse("--config=a.json", "--id=flip1"), expected)
+
+    def twistd(self, *words: str) -> ServerOptions:
+        options = ServerOptions()
+        options.parseOptions(words)
+        return options
+
+    def test_foreground(self) -> None:
+        """Several nodes run in one directory: in the foreground there is no pidfile."""
+        assert_that(self.twistd("-n", "flip", "--id", "flip1")["pidfile"], equal_to(""))
+
+    def test_daemon(self) -> None:
+        """A daemon's pidfile has its node's name."""
+        assert_that(
+            self.twistd("flip", "--id", "flip1")["pidfile"],
+            equal_to(os.path.abspath("flip-flip1.pid")),
+        )
+        self.patch(os, "environ", os.environ | {"FLIP_ID": "flip2"})
+        assert_that(self.twistd("flip")["pidfile"], equal_to(os.path.abspath("flip-flip2.pid")))
+
+    def test_pidfile(self) -> None:
+        """A pidfile that was asked for stays."""
+        for words in (("-n", "--pidfile=a.pid"), ("--pidfile=a.pid",)):
+            options = self.twistd(*words, "flip", "--id=flip1")
+            assert_that(options["pidfile"], equal_to(os.path.abspath("a.pid")))
 
     def test_unknown(self) -> None:
         """Anything else is an error, not ignored."""
@@ -180,10 +206,24 @@ class StoppableReactor:
     def seconds(self) -> float:
         return 0.0
 
+    def callFromThread(self, call: Callable[[], None]) -> None:
+        call()
+
     def stop(self) -> None:
         self.stops += 1
         if self.stops > 1:
             raise ReactorNotRunning
+
+
+class TerminalOrNot(StringIO):
+    """A standard input."""
+
+    def __init__(self, terminal: bool) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
 
 
 class DaemonTests(TapTestCase):
@@ -197,6 +237,7 @@ class DaemonTests(TapTestCase):
 
     def test_cannot_start(self) -> None:
         """What an operator can mend is one line and status 1, not a traceback."""
+        self.patch(signal, "signal", lambda number, handler: None)
         daemon = self.daemon()
         lock = DirectoryLock(self.directory / "state_dir")
         (self.directory / "state_dir").mkdir()
@@ -238,6 +279,14 @@ class DaemonTests(TapTestCase):
             handlers[number](number, None)
         assert_that(statuses, equal_to([143, 130]))
 
+    def test_hangup(self) -> None:
+        """SIGHUP ends a node whose terminal is gone, and no other: nobody can reload anything."""
+        for at_terminal, stops in ((True, 1), (False, 0)):
+            self.patch(sys, "stdin", TerminalOrNot(at_terminal))
+            daemon = self.daemon()
+            daemon._hung_up(signal.SIGHUP, None)
+            assert_that(self.reactor.stops, equal_to(stops))
+
     def test_must_not_go_on(self) -> None:
         """A node that has to give way ends the process, with an error."""
         at_exit: list[tuple[object, ...]] = []
@@ -246,11 +295,12 @@ class DaemonTests(TapTestCase):
         for _ in range(2):  # also when a signal was faster
             daemon.node._failed()
         assert_that(self.reactor.stops, equal_to(2))
-        assert_that(at_exit[0], equal_to((os._exit, 1)))
+        assert_that(at_exit[0], equal_to((os._exit, BAD_CONFIGURATION)))
 
     def test_warnings(self) -> None:
         """What is doubtful in the configuration is logged when the node starts."""
         said: list[str] = []
+        self.patch(signal, "signal", lambda number, handler: None)
         self.patch(tap._log, "warn", lambda format, doubt: said.append(str(doubt)))
         daemon = self.daemon(key="short")
 

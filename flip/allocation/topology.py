@@ -108,13 +108,11 @@ def replicate(data: Sequence[str], servers: Sequence[str], eligible: Collection[
     return {server: list(data) if server in eligible else [] for server in servers}
 
 
-_SHARD = Topology("shard", shard, single_owner=True)
-_REPLICATE = Topology("replicate", replicate, single_owner=False)
-
-# By each name that the configuration's "type" may use.
+# By the name that a configuration's "type" stands for (flip.config.settings.TYPES).
 TOPOLOGIES: Mapping[str, Topology] = {
-    "shard": _SHARD,
-    "sharded": _SHARD,
-    "replicate": _REPLICATE,
-    "replicated": _REPLICATE,
+    topology.name: topology
+    for topology in (
+        Topology("shard", shard, single_owner=True),
+        Topology("replicate", replicate, single_owner=False),
+    )
 }

@@ -124,6 +124,8 @@ def _troubles(member: Mapping[str, Any]) -> list[str]:
     troubles = []
     if member["reachable"] is False:
         troubles.append("unreachable: it does not answer this node's probes")
+    if member["state"] == "down" and any(system["held"] for system in member["systems"].values()):
+        troubles.append("is down: HOLDS is what it said last")
     if member["sync"]["error"]:
         troubles.append(
             f"no sync over TCP: {member['sync']['error']} (last good one: "

@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
 
+from flip.errors import HookFailed
 from flip.holdings.store import Held
+from flip.log import Logger
 from flip.wire.claims import Phase
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between two tries of a failed hook
+
+_log = Logger()
 
 
 def pause(failures: int) -> float:
@@ -50,3 +55,11 @@ class Holding:
         if self.retry is not None:
             self.retry.cancel()
             self.retry = None
+
+
+def trouble(failure: Failure) -> str:
+    """Why a hook failed. Anything but `HookFailed` is a bug, and goes to the log as one."""
+    if isinstance(failure.value, HookFailed):
+        return failure.value.details
+    _log.failure("a hook could not be run", failure)
+    return failure.getErrorMessage()

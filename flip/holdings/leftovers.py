@@ -13,8 +13,7 @@ from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from flip.errors import HookFailed
-from flip.holdings.holding import pause
+from flip.holdings.holding import pause, trouble
 from flip.holdings.hooks import Hook
 from flip.holdings.journal import Held, Journal
 from flip.holdings.runner import HookCall, HookResult
@@ -135,17 +134,16 @@ class Leftovers:
         self._go_on()
 
     def _failed(self, failure: Failure, held: Held) -> None:
-        if not isinstance(failure.value, HookFailed):
-            _log.failure("a hook could not be run", failure)
+        reason = trouble(failure)
         point = held.system, held.datum
         if point in self._left:
-            self.errors[point] = failure.getErrorMessage()
+            self.errors[point] = reason
             if len(self.errors) <= LISTED:
                 _log.error(
                     "{system}: cannot release {datum}, left from an older configuration: {error}",
                     system=held.system,
                     datum=held.datum,
-                    error=failure.getErrorMessage(),
+                    error=reason,
                 )
         self._go_on()
 

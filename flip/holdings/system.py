@@ -16,10 +16,9 @@ from twisted.python.failure import Failure
 
 from flip.allocation.topology import TOPOLOGIES
 from flip.config import System
-from flip.errors import HookFailed
 from flip.holdings.book import Book
 from flip.holdings.decision import Situation, Step, decide
-from flip.holdings.holding import Holding, pause
+from flip.holdings.holding import Holding, pause, trouble
 from flip.holdings.hooks import Hook
 from flip.holdings.journal import Held, Journal
 from flip.holdings.outlook import NO_RIVALS, Outlook
@@ -310,11 +309,7 @@ class SystemKeeper:
         self.mark((datum,))
 
     def _failed(self, event: str, datum: str, holding: Holding, failure: Failure) -> None:
-        if not isinstance(
-            failure.value, HookFailed
-        ):  # a bug; but the data point must not stay stuck
-            _log.failure("a hook could not be run", failure)
-        reason = failure.getErrorMessage()
+        reason = trouble(failure)
         holding.running = None
         holding.failures += 1
         holding.error = f"{event}: {reason}"

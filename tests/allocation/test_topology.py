@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from itertools import chain, combinations
 
-from hamcrest import assert_that, contains_inanyorder, empty, equal_to, has_items, is_in
+from hamcrest import assert_that, contains_inanyorder, empty, equal_to, is_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.allocation.topology import TOPOLOGIES, Division, replicate, shard
+from flip.config.settings import TYPES
 
 laws = settings(deadline=None, derandomize=True, max_examples=200)
 
@@ -203,11 +204,9 @@ class ReplicateTests(SynchronousTestCase):
 class TopologiesTests(SynchronousTestCase):
     """The names that a configuration may use."""
 
-    def test_synonyms(self) -> None:
-        """The historic spellings mean the same topologies."""
-        assert_that(TOPOLOGIES, has_items("shard", "replicate"))
-        assert_that(TOPOLOGIES["sharded"], equal_to(TOPOLOGIES["shard"]))
-        assert_that(TOPOLOGIES["replicated"], equal_to(TOPOLOGIES["replicate"]))
+    def test_types(self) -> None:
+        """Every type that a file may name is a topology, and the other way round."""
+        assert_that(set(TYPES.values()), equal_to(set(TOPOLOGIES)))
 
     def test_single_owner(self) -> None:
         """Only the sharding topology has one owner per data point."""

@@ -215,6 +215,11 @@ class ShowTests(SynchronousTestCase):
         self.status["systems"]["ip"].update(wanted=data, held=data)
         assert_that(self.line("ip  ").split()[2:4], equal_to(["5000:", "10.0.0.0,"]))
 
+    def test_last_word(self) -> None:
+        """What a member that is down held may be held by another one now."""
+        self.status["members"]["flip"] |= {"state": "down", "votes": ["flip1", "flip2"]}
+        assert_that(self.shown(), has_item("flip: is down: HOLDS is what it said last"))
+
     def test_events(self) -> None:
         """The last events end it, the newest last."""
         self.status["events"] = [{"time": n, "kind": "tick", "text": f"tick {n}"} for n in range(9)]

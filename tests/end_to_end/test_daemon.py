@@ -114,6 +114,8 @@ class StoryTests(DaemonTestCase):
         """A node that stood still is replaced; when it goes on, it gets its own back (R6)."""
         cluster = self.story()
         node = cluster.nodes["flip1"]
+        node.send(signal.SIGHUP)  # is no reason to end
+        cluster.await_log("flip1", "SIGHUP is ignored")
         node.send(signal.SIGSTOP)
         began = time.time_ns()
         cluster.wait(lambda: cluster.took("flip", TWO, began), 5, "flip takes over")
@@ -238,7 +240,7 @@ class DoubleTests(DaemonTestCase):
         )
         log = cluster.root / "double.log"
         double = cluster.spawn(cluster.command("flip1", path), log=log)
-        assert_that(double.wait(20), equal_to(1), log.read_text())
+        assert_that(double.wait(20), equal_to(2), log.read_text())
         assert_that(log.read_text(), contains_string("an older process runs as flip1"))
         cluster.await_log("flip1", "another process runs as flip1")
         cluster.await_row(ALL_ACTIVE)

@@ -77,7 +77,7 @@ class LeftoversTests(SynchronousTestCase):
         self.end(other)
         self.wait()
         assert_that(self.leftovers.claims(), equal_to({"old": {stubborn: Phase.UNSURE}}))
-        assert_that(self.leftovers.errors["old", stubborn], contains_string("did not end well"))
+        assert_that(self.leftovers.errors["old", stubborn], contains_string("exit status 1"))
         for pause in (0.5, 1, 2, 4, 8, 16, 30, 30):
             assert_that(self.wait(pause - 0.01), empty())
             assert_that(self.wait(0.02), equal_to([f"down {stubborn}"]))

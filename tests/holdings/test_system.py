@@ -295,7 +295,7 @@ class FailureTests(SystemTestCase):
         """It is tried again after a pause, and shown meanwhile."""
         self.want("a")
         self.hooks.fail("a")
-        reason = "alive: A hook did not end well. (exit status 1)"
+        reason = "alive: (exit status 1)"
         assert_that(self.keeper.failures(), equal_to({"a": reason}))
         assert_that(self.claims(), equal_to({"a": "TAKING"}))
         assert_that(self.wait(BRIEF), equal_to(["alive a"]))
