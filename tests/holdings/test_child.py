@@ -92,14 +92,17 @@ from flip.holdings.child import Child
 
 received = []
 script = b"cat; echo out; echo err >&2; exit 7"
-child = Child(reactor, [b"/bin/sh", b"-c", script], {b"PATH": b"/usr/bin:/bin"})
 
 def ended(status):
     with open(sys.argv[1], "w") as file:
         file.write(repr((sorted(received), os.waitstatus_to_exitcode(status))))
     reactor.stop()
 
-child.watch(lambda stream, data: received.append((stream, data)), ended)
+def start():
+    child = Child(reactor, [b"/bin/sh", b"-c", script], {b"PATH": b"/usr/bin:/bin"})
+    child.watch(lambda stream, data: received.append((stream, data)), ended)
+
+reactor.callWhenRunning(start)
 reactor.run()
 """
 
