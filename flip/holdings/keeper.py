@@ -114,7 +114,7 @@ class Keeper:
         self._membership.roster.subscribe(self._member_changed)
         self._membership.on_touch(self._touch_changed)
         self._membership.on_found_down(self._found_down)
-        self._membership.touch.on_reached(lambda member: self._mark_all())
+        self._membership.touch.on_reached(self._reached)
         self.gate.update()
 
     def stop(self) -> None:
@@ -203,6 +203,11 @@ class Keeper:
             self._in_touch = self._membership.in_touch
             self._last_word.repeat()
         self.gate.update()
+
+    def _reached(self, member: str) -> None:
+        # What is held here for an heir that did not answer can go to it now.
+        for keeper in self.systems.values():
+            keeper.mark(tuple(keeper.holdings))
 
     def _gate_changed(self) -> None:
         for name, keeper in self.systems.items():
