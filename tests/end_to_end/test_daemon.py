@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
+import pty
 import signal
 import stat
 import subprocess
@@ -23,6 +25,7 @@ from hamcrest import (
     not_,
 )
 
+from flip.demo.cluster import environment
 from flip.demo.story import ALL_ACTIVE, FLIP1_BACK, FLIP1_KILLED, IDS
 from tests.end_to_end.case import DaemonTestCase
 from tests.end_to_end.processes import Cluster
@@ -266,6 +269,31 @@ class TwistdTests(DaemonTestCase):
         os.kill(pid, signal.SIGTERM)
         cluster.wait(lambda: not pidfile.exists(), LEAVING, "the daemon removes its pidfile")
         assert_that(cluster.workplace.files("flip1"), empty())
+
+    def test_terminal(self) -> None:
+        """A node in a terminal that is closed leaves in order."""
+        cluster = self.cluster()
+        words = cluster.command("flip1", cluster.write())
+        environ = environment(os.environ)
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execve(words[0], words, environ)
+        self.addCleanup(_kill, pid)
+        os.set_blocking(terminal, False)
+        cluster.start("flip", "flip2")
+
+        def takes_its_share() -> bool:
+            with contextlib.suppress(BlockingIOError):
+                os.read(terminal, 65536)  # or it would wait for somebody to read its log
+            return TWO in cluster.workplace.files("flip1")
+
+        cluster.wait(takes_its_share, 10, "flip1 takes its share")
+        os.close(terminal)
+        cluster.await_log("flip", "flip1 left")
+        cluster.await_log("flip2", "flip1 left")
+        assert_that(cluster.workplace.files("flip1"), empty())
+        _, status = os.waitpid(pid, 0)
+        assert_that(os.waitstatus_to_exitcode(status), equal_to(0))
 
     def test_tac(self) -> None:
         """``twistd -y etc/flip.tac`` runs the node that FLIP_CONFIG and FLIP_ID name."""
