@@ -104,7 +104,7 @@ class TapTestCase(SynchronousTestCase):
             hook.chmod(0o700)
         self.stderr = StringIO()
         self.patch(sys, "stderr", self.stderr)
-        self.patch(reactor, "seconds", reactor.seconds)  # type: ignore[attr-defined]
+        self.patch(reactor, "seconds", reactor.seconds)
         self.patch(log, "_threshold", log._threshold)
         given = os.environ.pop("FLIP_ID", None)
         if given is not None:
@@ -178,12 +178,12 @@ class ClockTests(TapTestCase):
     def test_step_of_the_wall_clock(self) -> None:
         """When the wall clock is set, timers neither wait longer nor fire sooner."""
         use_monotonic_clock(reactor)
-        before = reactor.seconds()  # type: ignore[attr-defined]
-        call = reactor.callLater(HOUR, int)  # type: ignore[attr-defined]
+        before = reactor.seconds()
+        call = reactor.callLater(HOUR, int)
         wall = time.time
         for step in (-HOUR, HOUR):
             self.patch(time, "time", lambda step=step: wall() + step)
-            assert_that(reactor.seconds(), close_to(before, 60))  # type: ignore[attr-defined]
+            assert_that(reactor.seconds(), close_to(before, 60))
             assert_that(call.getTime(), close_to(before + HOUR, 60))
         call.cancel()
 
@@ -193,7 +193,7 @@ class ClockTests(TapTestCase):
         clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
         self.patch(time, "clock_gettime", lambda number: asked.append(number) or 5.0)
         use_monotonic_clock(reactor)
-        assert_that(reactor.seconds(), equal_to(5.0))  # type: ignore[attr-defined]
+        assert_that(reactor.seconds(), equal_to(5.0))
         assert_that(asked, equal_to([clock]))
 
 

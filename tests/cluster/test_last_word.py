@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from hamcrest import assert_that, equal_to, greater_than, has_length, less_than
 
-from tests.cluster.case import ClusterTestCase
-from tests.cluster.test_story import ALL_ACTIVE, TWO
-
-DELAY = 0.05  # seconds: the story's
+from tests.cluster.case import ALL_ACTIVE, TWO, ClusterTestCase
 
 
 class LastWordTests(ClusterTestCase):
