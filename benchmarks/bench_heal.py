@@ -90,7 +90,7 @@ def heal(case: Case) -> tuple[float, float]:
 def main() -> int:
     """Print the table; 1 if the promise is broken."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="partitions of each kind (5)")
+    parser.add_argument("--rounds", type=int, default=3, help="partitions of each kind (3)")
     args = parser.parse_args()
     if (reason := unavailable()) is not None:
         print(f"not measured: {reason}")
