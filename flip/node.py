@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from twisted.application.internet import TimerService
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 
@@ -20,6 +19,7 @@ from flip.holdings.journal import RETRY, Journal
 from flip.holdings.keeper import Keeper
 from flip.holdings.system import Runner
 from flip.log import Logger
+from flip.membership.repeat import repeating
 from flip.membership.service import Membership
 from flip.wire.seal import Seal
 
@@ -90,10 +90,6 @@ class Node(MultiService):
         self.parts = Parts(
             config, self.reactor, self.reactor.seconds(), journal, membership, keeper, chronicle
         )
-        # A journal that could not be written must be whole again soon after its disk is.
-        tending = TimerService(RETRY, journal.flush)
-        tending.clock = self.reactor
-        tending.setServiceParent(self)
         try:
             membership.listen()
         except CannotListen:
@@ -101,6 +97,9 @@ class Node(MultiService):
             raise
         keeper.start()
         super().startService()
+        # A journal that could not be written must be whole again soon after its disk is.
+        self._tending = repeating(self.reactor, journal.flush, "tending the journal")
+        self._tending.start(RETRY, now=False)
 
     def stopService(self) -> Deferred[None]:
         """Leave the cluster in order, then end; see `flip.holdings.departure`."""
@@ -109,6 +108,7 @@ class Node(MultiService):
     async def _stop(self) -> None:
         await leave(self.reactor, self.parts.membership, self.parts.keeper)
         self.parts.keeper.stop()
+        self._tending.stop()
         await super().stopService()
         self.journal.close()
 

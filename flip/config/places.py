@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterable
@@ -81,6 +80,8 @@ def closest(name: str, known: Iterable[str], *, alike: float = 0.6) -> str | Non
 
     :param alike: how much it must be like it, from 0 to 1.
     """
+    import difflib  # a file that is good has no need of it
+
     by_lower = {candidate.lower(): candidate for candidate in known}
     close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=alike)
     return by_lower[close[0]] if close else None
