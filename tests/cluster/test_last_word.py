@@ -11,7 +11,7 @@ class LastWordTests(ClusterTestCase):
     """flip1 was cut off, flip has taken over what it holds, and the cut heals."""
 
     def test_loser_is_silent(self) -> None:
-        """Only the one that keeps a data point announces it.
+        """Only the one that keeps a data point announces it (K9).
 
         The loser's announcement would draw the neighbours away from the winner and
         leave them dark as soon as the loser has let go.
