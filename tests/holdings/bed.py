@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -16,6 +16,7 @@ from flip.holdings.journal import Journal
 from flip.holdings.runner import HookCall, HookResult
 from flip.membership.own import OwnRecord
 from flip.membership.roster import Claims, Roster
+from flip.membership.service import Membership
 from flip.membership.touch import Touch
 from flip.wire.claims import claims_hash, data_digest, encode_claims
 from flip.wire.messages import Record, Status, Update
@@ -200,6 +201,10 @@ class StandIn:
             raised=lambda incarnation, voters: None,
             doubled=lambda younger: None,
         )
+
+    def as_membership(self) -> Membership:
+        """For those who ask for all of it; they use no more than is here."""
+        return cast(Membership, self)
 
     def amend(
         self,

@@ -38,8 +38,8 @@ class KeeperTestCase(SynchronousTestCase):
         :param clean: whether the journal names everything.
         :param settings: of the system.
         """
-        settings = {"data": "abc", "remove_on_start": False} | settings
-        self.config = one or config(system(**settings))
+        described: dict[str, Any] = {"data": "abc", "remove_on_start": False} | settings
+        self.config = one or config(system(**described))
         self.hooks = Hooks()
         self.membership = StandIn(self.config)
         self.others = Others(self.config, self.membership.roster)
@@ -49,7 +49,7 @@ class KeeperTestCase(SynchronousTestCase):
         self.keeper = Keeper(
             self.config,
             self.clock,
-            self.membership,
+            self.membership.as_membership(),
             self.journal,
             self.hooks,
             dict.fromkeys(names, HOOKS),

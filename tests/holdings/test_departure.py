@@ -20,7 +20,8 @@ class DepartureTests(KeeperTestCase):
     """R5: a clean stop lets go of everything."""
 
     def leave(self) -> Deferred[bool]:
-        return Deferred.fromCoroutine(leave(self.clock, self.membership, self.keeper))
+        membership = self.membership.as_membership()
+        return Deferred.fromCoroutine(leave(self.clock, membership, self.keeper))
 
     def seconds_until(self, left: Deferred[bool], act: Callable[[], None] = lambda: None) -> float:
         """How long it took, while `act` is called every 10 ms."""

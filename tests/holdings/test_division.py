@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from flip.holdings.division import Division
 from flip.holdings.outlook import Outlook
+from flip.membership.roster import Change
 from flip.wire.messages import Status
 from tests.holdings.bed import Others, config, roster_of, system
 
@@ -27,13 +28,18 @@ class DivisionTestCase(SynchronousTestCase):
         self.build()
 
     def build(self, **settings: Any) -> None:
-        settings = {"data": "abc", "delay": DELAY} | settings
-        self.config = config(system(**settings))
+        described: dict[str, Any] = {"data": "abc", "delay": DELAY} | settings
+        self.config = config(system(**described))
         roster = roster_of(self.config)
         self.others = Others(self.config, roster)
         outlook = Outlook(self.config, roster, lambda id: True)
         self.division = Division(self.config, "ip", self.clock, outlook, self.divided)
-        roster.subscribe(lambda change: [outlook.learn(change), self.division.update()])
+
+        def learn(change: Change) -> None:
+            outlook.learn(change)
+            self.division.update()
+
+        roster.subscribe(learn)
         self.others.say("flip1")
         self.others.say("flip2")
         self.divisions.clear()

@@ -23,7 +23,7 @@ class GateTests(SynchronousTestCase):
         self.unsettled: list[bool] = []
         self.gate = Gate(
             self.clock,
-            self.membership,
+            self.membership.as_membership(),
             delay=DELAY,
             timeout=TIMEOUT,
             patience=PATIENCE,

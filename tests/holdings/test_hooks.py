@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hamcrest import all_of, assert_that, contains_string, equal_to, not_
+from hamcrest import assert_that, contains_string, equal_to
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.errors import HookNotFound
 from flip.holdings.hooks import OWN, Hook, find_hook
+from tests.matchers import all_of, not_
 
 SCRIPT = "#!/bin/sh\nexit 0\n"
 

@@ -27,7 +27,6 @@ from hamcrest import (
     less_than,
     none,
     not_none,
-    raises,
 )
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
@@ -36,6 +35,7 @@ from flip.errors import StateDirectoryInUse
 from flip.holdings.journal import REPORT, RETRY, Event, Held, Journal
 from flip.holdings.store import DOWNS_KEPT, EVENTS_KEPT
 from flip.wire.claims import Phase
+from tests.matchers import raises
 
 ONE = Held("ip", "192.168.0.1", Phase.HELD, ("/usr/bin/ip_down",), '{"interface": "lo0"}')
 TWO = Held("ip", "192.168.0.2", Phase.TAKING, ("/usr/bin/ip_down",), "{}")
@@ -50,7 +50,11 @@ class JournalTestCase(SynchronousTestCase):
         self.directory = Path(self.mktemp())
         self.now = NOON
         self.opened: list[Journal] = []
-        self.addCleanup(lambda: [journal.close() for journal in self.opened])
+        self.addCleanup(self.close_all)
+
+    def close_all(self) -> None:
+        for journal in self.opened:
+            journal.close()
 
     def journal(self, directory: Path | None = None) -> Journal:
         """An open journal."""
@@ -300,6 +304,14 @@ class UnwritableTests(JournalTestCase):
         assert store is not None
         store._database.execute("PRAGMA max_page_count = 1")  # means: its present size
 
+    def error(self, journal: Journal) -> str:
+        """Why it is not written."""
+        assert journal.error is not None
+        return journal.error
+
+    def unmount(self) -> None:
+        subprocess.run(["umount", "--lazy", self.directory], check=True)
+
     def hold_many(self, journal: Journal) -> None:
         for number in range(500):
             journal.hold(Held("ip", str(number), Phase.HELD, ("down",), "{}"))
@@ -313,7 +325,7 @@ class UnwritableTests(JournalTestCase):
             self.hold_many(journal)
         assert_that([event["text"] for event in logs], has_length(1))
         assert_that(logs[0]["text"], contains_string("full"))
-        assert_that(journal.error, contains_string("full"))
+        assert_that(self.error(journal), contains_string("full"))
         assert_that(journal.held(), has_length(501))
         assert_that(journal.events(9)[0].kind, equal_to("journal"))
 
@@ -376,7 +388,7 @@ class UnwritableTests(JournalTestCase):
         """Where the directory cannot be made, flip goes on; and writes once it can."""
         self.directory.write_text("in the way")
         journal = self.journal()
-        assert_that(journal.error, contains_string(str(self.directory)))
+        assert_that(self.error(journal), contains_string(str(self.directory)))
         assert_that(journal.clean, equal_to(False))
         journal.hold(ONE)
         assert_that(journal.held(), equal_to([ONE]))
@@ -395,7 +407,7 @@ class UnwritableTests(JournalTestCase):
         owner.hold(ONE)
         self.now += RETRY
         late.hold(TWO)
-        assert_that(late.error, contains_string("Another live node"))
+        assert_that(self.error(late), contains_string("Another live node"))
         heir = self.after_crash()
         assert_that([heir.held(), heir.clean], equal_to([[ONE], True]))
 
@@ -412,9 +424,9 @@ class UnwritableTests(JournalTestCase):
         mount = ["mount", "-t", "tmpfs", "-o", "ro", "flip-test", str(self.directory)]
         if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
             raise SkipTest("needs root, and the right to mount")
-        self.addCleanup(subprocess.run, ["umount", "--lazy", self.directory], check=True)
+        self.addCleanup(self.unmount)
         journal = self.journal()
-        assert_that(journal.error, contains_string("Read-only"))
+        assert_that(self.error(journal), contains_string("Read-only"))
         journal.hold(ONE)
         assert_that([journal.held(), journal.clean], equal_to([[ONE], False]))
         subprocess.run(["mount", "-o", "remount,rw", self.directory], check=True)
@@ -428,7 +440,7 @@ class UnwritableTests(JournalTestCase):
         (self.directory / "journal.sqlite").mkdir(parents=True)
         journal = self.journal()
         assert_that([journal.clean, journal.held()], equal_to([False, []]))
-        assert_that(journal.error, contains_string("journal.sqlite"))
+        assert_that(self.error(journal), contains_string("journal.sqlite"))
 
     def test_busy(self) -> None:
         """Somebody's sqlite3 shell holds nothing up for long."""
@@ -439,7 +451,7 @@ class UnwritableTests(JournalTestCase):
         started = time.monotonic()
         self.hold_many(journal)
         assert_that(time.monotonic() - started, less_than(1.0))
-        assert_that(journal.error, contains_string("locked"))
+        assert_that(self.error(journal), contains_string("locked"))
         shell.execute("COMMIT")
         self.now += RETRY
         journal.flush()
@@ -451,7 +463,7 @@ class UnwritableTests(JournalTestCase):
         mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "flip-test", str(self.directory)]
         if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
             raise SkipTest("needs root, and the right to mount")
-        self.addCleanup(subprocess.run, ["umount", "--lazy", self.directory], check=True)
+        self.addCleanup(self.unmount)
         journal = self.journal()
         journal.hold(ONE)
         ballast = self.directory / "ballast"

@@ -148,7 +148,7 @@ class FailoverTests(KeeperTestCase):
 class FailingTests(KeeperTestCase):
     """R3: a node on which `alive` does not work."""
 
-    def fail(self, datum: str, times: int) -> None:
+    def fail_alive(self, datum: str, times: int) -> None:
         for attempt in range(times):
             self.hooks.fail(datum)
             self.clock.advance(0.5 * 2**attempt)
@@ -161,7 +161,7 @@ class FailingTests(KeeperTestCase):
 
     def test_others_take_over(self) -> None:
         """After three failures: ineligible, `down`, no claim; and status says why."""
-        self.fail("a", 3)
+        self.fail_alive("a", 3)
         assert_that(self.membership.own.record.ineligible, equal_to(("ip",)))
         assert_that(self.hooks.news()[-1], equal_to("down a"))
         assert_that(self.claims(), equal_to({"a": "RELEASING"}))
@@ -174,7 +174,7 @@ class FailingTests(KeeperTestCase):
 
     def test_retry_after(self) -> None:
         """After `retry_after` it is eligible again, tries again, and nothing is shown as failed."""
-        self.fail("a", 3)
+        self.fail_alive("a", 3)
         self.succeed_all()
         self.hooks.news()
         assert_that(self.wait(60) + self.wait(DELAY), equal_to(["alive a"]))
@@ -184,7 +184,7 @@ class FailingTests(KeeperTestCase):
 
     def test_retry_command(self) -> None:
         """`flip retry` ends that sooner."""
-        self.fail("a", 3)
+        self.fail_alive("a", 3)
         self.succeed_all()
         self.hooks.news()
         self.keeper.retry("ip")
@@ -195,7 +195,7 @@ class FailingTests(KeeperTestCase):
         for other in ("flip1", "flip2"):
             self.others.say(other, ineligible=("ip",))
         self.clock.advance(0)
-        self.fail("a", 4)
+        self.fail_alive("a", 4)
         assert_that(self.membership.own.record.ineligible, empty())
         assert_that(self.hooks.news().count("alive a"), equal_to(4))
 
@@ -204,15 +204,15 @@ class FailingTests(KeeperTestCase):
         for other in ("flip1", "flip2"):
             self.others.say(other, ineligible=("ip",))
         self.clock.advance(0)
-        self.fail("a", 4)
+        self.fail_alive("a", 4)
         self.others.say("flip1")
         self.clock.advance(DELAY)
-        self.fail("a", 1)
+        self.fail_alive("a", 1)
         assert_that(self.membership.own.record.ineligible, equal_to(("ip",)))
 
     def test_everybody_fails(self) -> None:
         """When the others turn out to be unfit, too, it tries again."""
-        self.fail("a", 3)
+        self.fail_alive("a", 3)
         self.succeed_all()
         self.hooks.news()
         for other in ("flip1", "flip2"):
@@ -236,7 +236,7 @@ class FailingTests(KeeperTestCase):
         """Where each server stands alone nobody takes over, so it goes on trying."""
         self.build(type="replicate", data="a")
         self.act()
-        self.fail("a", 4)
+        self.fail_alive("a", 4)
         assert_that(self.membership.own.record.ineligible, empty())
 
 

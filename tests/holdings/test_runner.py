@@ -15,25 +15,21 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from hamcrest import (
-    all_of,
     assert_that,
     contains_string,
     equal_to,
     greater_than,
-    has_entries,
-    has_item,
     has_length,
     instance_of,
-    is_not,
     less_than,
-    not_,
 )
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import Clock, LoopingCall, deferLater
-from twisted.logger import LogLevel, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface import provider
 
 from flip.errors import HookFailed
 from flip.holdings import runner as module
@@ -41,6 +37,7 @@ from flip.holdings.child import Received
 from flip.holdings.hooks import Hook
 from flip.holdings.output import LINES
 from flip.holdings.runner import DEFAULT_PATH, HookCall, HookResult, HookRunner
+from tests.matchers import all_of, has_entries, has_item, is_not, not_
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,11 +54,12 @@ def call(hook: Hook, **changes: Any) -> HookCall:
     return HookCall(hook, **values | changes)
 
 
-def logged(case: SynchronousTestCase) -> list[dict[str, Any]]:
+def logged(case: SynchronousTestCase) -> list[LogEvent]:
     """The events of this test that hooks cause."""
-    events: list[dict[str, Any]] = []
+    events: list[LogEvent] = []
 
-    def observe(event: dict[str, Any]) -> None:
+    @provider(ILogObserver)
+    def observe(event: LogEvent) -> None:
         if event.get("log_namespace") == module.__name__:
             events.append(event)
 
@@ -79,7 +77,7 @@ class ProcessTests(TestCase):
 
     timeout = 20
 
-    async def setUp(self) -> None:
+    async def setUp(self) -> None:  # type: ignore[override]  # trial takes coroutines
         directory = TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         self.directory = Path(directory.name)

@@ -125,7 +125,12 @@ class SlotsTests(SynchronousTestCase):
         """Whatever is added and ended when: never over the limit, and all that was added runs."""
         self.setUp()
         waiting: set[str] = set()
-        slots = Slots(limit, lambda key: waiting.discard(key) or self.work(key))
+
+        def work(key: str) -> Deferred[None] | None:
+            waiting.discard(key)
+            return self.work(key)
+
+        slots = Slots(limit, work)
         for key, urgency, end in steps:
             if key not in self.running:
                 waiting.add(key)

@@ -11,7 +11,6 @@ from hamcrest import (
     contains_string,
     empty,
     equal_to,
-    has_entries,
     has_length,
     less_than_or_equal_to,
 )
@@ -28,6 +27,7 @@ from flip.holdings.system import SystemKeeper
 from flip.wire.claims import Phase
 from flip.wire.messages import Status
 from tests.holdings.bed import HOOKS, Hooks, Others, config, open_journal, phases, roster_of, system
+from tests.matchers import has_entries
 
 LO0 = '{"interface": "lo0"}'
 BRIEF = 0.5  # seconds until a hook that failed once is tried again
