@@ -25,7 +25,7 @@ class ChronicleTests(SynchronousTestCase):
         self.others = Others(self.config, self.membership.roster)
         self.journal = open_journal(Path(self.mktemp()), clock)
         self.addCleanup(self.journal.close)
-        self.chronicle = Chronicle(self.config, self.membership, self.journal)
+        self.chronicle = Chronicle(self.config, self.membership.as_membership(), self.journal)
         for other in ("flip1", "flip2"):
             self.others.say(other)
         self.told = len(self.journal.events(100))

@@ -10,7 +10,7 @@ from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any
 
-from hamcrest import assert_that, calling, contains_string, equal_to, raises
+from hamcrest import assert_that, calling, contains_string, equal_to
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import Clock
@@ -27,6 +27,7 @@ from flip.control.server import (
     ControlService,
 )
 from flip.errors import CannotListen, FlipError
+from tests.matchers import raises
 
 
 class Unwell(FlipError):
@@ -40,11 +41,12 @@ class ControlProtocolTests(SynchronousTestCase):
         self.clock = Clock()
         self.slow: Deferred[Any] = Deferred()
         self.asked: list[Any] = []
+        empty: dict[str, object] = {}
         commands = {
             "echo": lambda arguments: dict(arguments),
             "slow": lambda arguments: self.slow,
             "unwell": self.unwell,
-            "broken": lambda arguments: {}["nothing"],
+            "broken": lambda arguments: empty["nothing"],
             "odd": lambda arguments: object(),
             "count": self.asked.append,
         }

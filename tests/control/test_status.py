@@ -6,22 +6,13 @@ import json
 import time
 from typing import Any
 
-from hamcrest import (
-    all_of,
-    assert_that,
-    contains_string,
-    empty,
-    equal_to,
-    has_entries,
-    has_item,
-    has_key,
-    less_than,
-)
+from hamcrest import assert_that, contains_string, empty, equal_to, has_key, less_than
 
 from flip.control.status import status
 from flip.holdings.journal import RETRY
 from tests.cluster.case import ONE, TWO, ClusterTestCase, larger, system
 from tests.cluster.world import World
+from tests.matchers import all_of, has_entries, has_item
 
 
 def ask(world: World, id: str) -> dict[str, Any]:
