@@ -6,17 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hamcrest import (
-    assert_that,
-    contains_exactly,
-    contains_string,
-    equal_to,
-    has_entries,
-    is_not,
-    starts_with,
-)
+from hamcrest import assert_that, contains_string, equal_to, starts_with
 
 from tests.cli.case import CommandCase
+from tests.matchers import contains_exactly, has_entries, is_not
 
 
 class CheckTests(CommandCase):

@@ -8,12 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hamcrest import assert_that, contains_string, equal_to, has_item, less_than, starts_with
+from hamcrest import assert_that, contains_string, equal_to, less_than, starts_with
 
 import flip
 from flip.cli import COMMANDS, keygen
 from flip.errors import HookFailed
 from tests.cli.case import CommandCase
+from tests.matchers import has_item
 
 ROOT = Path(flip.__file__).parent.parent
 

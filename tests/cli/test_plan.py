@@ -11,19 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hamcrest import (
-    assert_that,
-    contains_string,
-    equal_to,
-    has_item,
-    has_items,
-    is_not,
-    less_than,
-    starts_with,
-)
+from hamcrest import assert_that, contains_string, equal_to, less_than, starts_with
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.cli.plan import add
+from tests.matchers import has_item, has_items, is_not
 
 HOOKS = {"alive": "ip_up", "down": "ip_down"}
 STORY = {

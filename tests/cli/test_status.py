@@ -14,12 +14,13 @@ from tempfile import mkdtemp
 from threading import Thread
 from typing import Any
 
-from hamcrest import assert_that, contains_string, ends_with, equal_to, has_item, is_not, less_than
+from hamcrest import assert_that, contains_string, ends_with, equal_to, less_than
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.cli import main
 from flip.cli.page import Page
 from flip.cli.status import show
+from tests.matchers import has_item, is_not
 
 # What the story's flip1 says while flip2 does not answer.
 MEMBER = {
