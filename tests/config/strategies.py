@@ -58,7 +58,7 @@ ids = st.text("abcdé-.5", min_size=1, max_size=8).filter(lambda id: id.strip(".
 def good(draw: st.DrawFn) -> dict[str, Any]:
     """Any good file, with all that it may leave out or say."""
     milliseconds = st.integers(10, 10_000) | st.floats(10, 10_000)
-    optional = {
+    optional: dict[str, st.SearchStrategy[Any]] = {
         "gossip_interval": milliseconds,
         "ping_timeout": milliseconds,
         "ping_per_interval": st.integers(1, 1000),
@@ -89,7 +89,7 @@ def good(draw: st.DrawFn) -> dict[str, Any]:
         },
     )
     systems = draw(st.dictionaries(ids, system, max_size=3))
-    server = st.fixed_dictionaries(
+    server: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         {"systems": st.lists(st.sampled_from([*systems]), unique=True) if systems else st.just([])},
         optional={"priority": st.integers(-9, 9) | st.floats(-9, 9)},
     )

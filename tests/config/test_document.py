@@ -7,12 +7,13 @@ import json
 import os
 from pathlib import Path
 
-from hamcrest import assert_that, contains_string, equal_to, is_not, starts_with
+from hamcrest import assert_that, contains_string, equal_to, starts_with
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.config.document import MAX_SIZE, Unreadable, parse, read
+from tests.matchers import is_not
 
 
 def problem_in(content: bytes | str) -> str:

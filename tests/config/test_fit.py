@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hamcrest import assert_that, equal_to, is_in
+from hamcrest import assert_that, equal_to
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -20,6 +20,7 @@ from flip.config.settings import schema
 from flip.config.shape import validator
 from tests.config.case import GOOD
 from tests.config.strategies import anything, good, nearly_good
+from tests.matchers import is_in
 
 ROOT = Path(flip.__file__).parent.parent
 VALIDATOR = validator()
@@ -70,7 +71,7 @@ class FitTests(SynchronousTestCase):
 
     def test_edges(self) -> None:
         """At both ends of every range."""
-        for setting, edges in {
+        ranges: dict[str, tuple[object, ...]] = {
             "quorum": (0, 1, 65535, 65536, 1.5, 2.0, True, float("inf"), float("nan")),
             "gossip_interval": (9.99, 10, 86400000, 86400000.1, 10**400, None),
             "max_packet": (511, 512, 8192, 8193),
@@ -80,7 +81,8 @@ class FitTests(SynchronousTestCase):
             "log_level": ("info", "INFO", None, []),
             "state_dir": ("", "a", "a\0", "a\n"),
             "servers": ({}, [], {"": {}}, {"a": {}}),
-        }.items():
+        }
+        for setting, edges in ranges.items():
             for value in edges:
                 self.agree(GOOD | {setting: value})
 

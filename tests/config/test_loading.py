@@ -167,18 +167,17 @@ class ValueTests(ConfigurationCase):
 
     def test_order_of_servers(self) -> None:
         """By priority, the lowest first; without one last; then by id."""
+        priorities: list[tuple[str, dict[str, Any]]] = [
+            ("z", {"priority": -1.5}),
+            ("flip", {}),
+            ("b", {"priority": 3}),
+            ("a", {"priority": 3.0}),
+            ("Z", {}),
+            ("c", {"priority": 0}),
+        ]
         self.description["servers"] = {
             id: {"ip": "127.0.0.1", "port": 2200 + number, "systems": ["ip"]} | priority
-            for number, (id, priority) in enumerate(
-                [
-                    ("z", {"priority": -1.5}),
-                    ("flip", {}),
-                    ("b", {"priority": 3}),
-                    ("a", {"priority": 3.0}),
-                    ("Z", {}),
-                    ("c", {"priority": 0}),
-                ]
-            )
+            for number, (id, priority) in enumerate(priorities)
         }
         assert_that([*self.load().servers], equal_to(["z", "c", "a", "b", "Z", "flip"]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pwd
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,6 @@ from types import SimpleNamespace
 from hamcrest import assert_that, empty, equal_to
 from twisted.trial.unittest import SynchronousTestCase
 
-from flip.config import paths
 from flip.config.paths import Paths
 
 BASE = Path("/etc/flip")
@@ -37,13 +37,13 @@ class DefaultTests(SynchronousTestCase):
 
     def test_root(self) -> None:
         """Root has the system's directories, whatever its environment says."""
-        self.patch(paths.sys, "platform", "linux")
+        self.patch(sys, "platform", "linux")
         environ = {"HOME": "/root", "XDG_STATE_HOME": "/x", "XDG_RUNTIME_DIR": "/y"}
         self.check(make({}, environ, user=0), "/var/lib/flip/flip1", "/run/flip/flip1.sock")
 
     def test_root_elsewhere(self) -> None:
         """macOS and the BSDs have no /run."""
-        self.patch(paths.sys, "platform", "darwin")
+        self.patch(sys, "platform", "darwin")
         self.check(make(user=0), "/var/lib/flip/flip1", "/var/run/flip/flip1.sock")
 
     def test_user(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from hamcrest import assert_that, contains_string, empty, equal_to, only_contains
+from hamcrest import assert_that, contains_string, empty, equal_to
 from twisted.trial.unittest import SynchronousTestCase
 
 import flip
@@ -13,6 +13,7 @@ from flip.config import load
 from flip.config.doubts import DOUBTS
 from flip.config.reference import EXAMPLE, RULES, reference
 from flip.config.settings import SERVER, SYSTEM, TOP
+from tests.matchers import only_contains
 
 PAGE = Path(flip.__file__).parent.parent / "docs" / "configuration.md"
 

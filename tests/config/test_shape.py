@@ -78,15 +78,17 @@ class ValueTests(ConfigurationCase):
 
     def test_other_types(self) -> None:
         """Texts, lists, objects and truth values."""
-        for settings, place, value, expected in (
+        wrong: tuple[tuple[dict[str, Any], str, object, str], ...] = (
             (self.systems["ip"], "cluster.system.ip.alive", "", "a program's name or path"),
             (self.systems["ip"], "cluster.system.ip.down", "a\0b", "a program's name or path"),
             (self.systems["ip"], "cluster.system.ip.config", [], "an object"),
             (self.systems["ip"], "cluster.system.ip.remove_on_start", 1, "true or false"),
             (self.description, "state_dir", 5, "a path"),
             (self.description, "cluster", [], "an object with the systems"),
-        ):
-            shown = {"": '""', "a\0b": '"a\\u0000b"'}.get(str(value), value)
+        )
+        texts = {"": '""', "a\0b": '"a\\u0000b"'}
+        for settings, place, value, expected in wrong:
+            shown = texts.get(str(value), value)
             shown = "a list" if value == [] else shown
             setting = place.rpartition(".")[2]
             self.expect(settings, setting, value, f"{place}: expected {expected}, not {shown}")
@@ -264,5 +266,6 @@ class SchemaTests(SynchronousTestCase):
 
     def test_any_root(self) -> None:
         """Anything at all can be checked."""
-        for value in (None, True, 5, "text", [], [[]], {}):
+        values: tuple[object, ...] = (None, True, 5, "text", [], [[]], {})
+        for value in values:
             assert_that(list(faults(value)) != [], equal_to(True))
