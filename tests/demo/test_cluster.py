@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import site
 import socket
 import tempfile
 from collections.abc import Callable
@@ -65,9 +66,7 @@ class Reactor(MemoryReactorClock):
         self.processes: list[Process] = []
         self.spawned: list[tuple[list[str], dict[str, Any]]] = []
 
-    def spawnProcess(  # type: ignore[override]
-        self, protocol: Any, executable: str, args: list[str], **options: Any
-    ) -> None:
+    def spawnProcess(self, protocol: Any, executable: str, args: list[str], **options: Any) -> None:
         process = Process(protocol)
         protocol.transport = process
         self.processes.append(process)
@@ -264,7 +263,7 @@ class EnvironmentTests(SynchronousTestCase):
     def test_installed(self) -> None:
         """An installed flip is found anyway, and site-packages must not hide the library."""
         home = str(Path(flip.__file__).resolve().parent.parent)
-        self.patch(module.site, "getsitepackages", lambda: [home])
+        self.patch(site, "getsitepackages", lambda: [home])
         assert_that(environment({"HOME": "/h"}), equal_to({"HOME": "/h"}))
 
     def test_own_variables(self) -> None:

@@ -6,7 +6,10 @@ import errno
 from typing import Any
 
 from hamcrest import assert_that, contains_exactly, empty, equal_to, is_
+from twisted.internet.address import IPv4Address
 from twisted.internet.error import CannotListenError, ConnectionDone
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -71,6 +74,19 @@ class Reactor(MemoryReactorClock):
         return udp
 
 
+class Peer(StringTransport):
+    """What is at the other end of one of the link's connections."""
+
+    protocol: Protocol
+
+    def __init__(self, factory: IProtocolFactory) -> None:
+        super().__init__()
+        protocol = factory.buildProtocol(IPv4Address("TCP", HOST, 1234))
+        assert isinstance(protocol, Protocol)
+        self.protocol = protocol
+        protocol.makeConnection(self)
+
+
 class LinkTests(SynchronousTestCase):
     """What passes through a link."""
 
@@ -87,24 +103,15 @@ class LinkTests(SynchronousTestCase):
         sent: list[tuple[bytes, Any]] = self.reactor.datagrams.transport.written
         return sent
 
-    def connect(self) -> StringTransport:
+    def connect(self) -> Peer:
         """The sender connects."""
-        factory = self.reactor.tcpServers[-1][1]
-        sender = StringTransport()
-        protocol = factory.buildProtocol(None)
-        sender.protocol = protocol
-        protocol.makeConnection(sender)
-        return sender
+        return Peer(self.reactor.tcpServers[-1][1])
 
-    def accept(self) -> StringTransport:
+    def accept(self) -> Peer:
         """The receiver accepts the connection that the link makes."""
         host, port, factory, *_ = self.reactor.tcpClients[-1]
         assert_that((host, port), equal_to((HOST, self.link.destination)))
-        receiver = StringTransport()
-        protocol = factory.buildProtocol(None)
-        receiver.protocol = protocol
-        protocol.makeConnection(receiver)
-        return receiver
+        return Peer(factory)
 
     def test_port(self) -> None:
         """It listens at one number for both, and on loopback only."""
@@ -176,7 +183,8 @@ class LinkTests(SynchronousTestCase):
         """Where nobody listens, the sender is told."""
         sender = self.connect()
         _, _, factory, *_ = self.reactor.tcpClients[-1]
-        factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))
+        connector = self.reactor.connectors[-1]
+        factory.clientConnectionFailed(connector, Failure(ConnectionRefusedError()))
         assert_that(sender.disconnected, is_(True))
 
     def test_gave_up(self) -> None:

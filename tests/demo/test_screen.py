@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Any
 
-from hamcrest import assert_that, contains_string, equal_to, is_not, less_than
+from hamcrest import assert_that, contains_string, equal_to, less_than
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.cli import demo
@@ -18,6 +18,7 @@ from flip.demo import performance, story
 from flip.demo.audience import Moment
 from flip.demo.performance import Outcome
 from tests.demo.test_story import perfect
+from tests.matchers import is_not
 
 
 class Terminal(io.StringIO):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from hamcrest import assert_that, contains_string, empty, equal_to, has_item, instance_of, not_
+from hamcrest import assert_that, contains_string, empty, equal_to, instance_of
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -17,6 +17,7 @@ from flip.demo.story import IDS, Observation, Row
 from flip.demo.walk import QUIET, ROW_LIMIT, Walk
 from flip.errors import DemoFailed
 from tests.demo.test_story import perfect
+from tests.matchers import has_item, not_
 
 SECOND = 1_000_000_000  # nanoseconds
 
@@ -67,7 +68,7 @@ class ScriptedCluster:
         self.holds: dict[str, set[str]] = {id: set() for id in IDS}
         self.past: list[HookRun] = []
         self.row = story.ALL_ACTIVE
-        self.act: dict[str, Callable[[], None]] = {}
+        self.act: dict[str, Callable[[], object]] = {}
         self.starts = 0
         self.births: dict[str, int] = {}
         self.events: list[dict[str, Any]] = []
@@ -216,7 +217,7 @@ class WalkTests(SynchronousTestCase):
 
     def test_takes_time(self) -> None:
         """A row that needs some time is waited for."""
-        self.cluster.act["kill"] = lambda: self.clock.callLater(5, self.cluster.takeover) and None
+        self.cluster.act["kill"] = lambda: self.clock.callLater(5, self.cluster.takeover)
         self.successResultOf(self.go())
         assert_that(self.walk.result.rows[1]["seconds"], equal_to(6.0))
 
