@@ -14,12 +14,13 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hamcrest import all_of, assert_that, contains_string, equal_to, matches_regexp, starts_with
+from hamcrest import assert_that, contains_string, equal_to, matches_regexp, starts_with
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.holdings.hooks import OWN
 from flip.hooks import linux, tool
 from flip.hooks.command import main
+from tests.matchers import all_of
 
 CONFIG = json.dumps({"interface": "em0"})
 FREEBSD = """\

@@ -53,7 +53,8 @@ class RequestTests(SynchronousTestCase):
 
     def test_wrong_interface(self) -> None:
         """Nothing that is no name of an interface becomes an argument of a command."""
-        for name in ("", "-x", "a b", "a/b", "../x", "a\n", 1, ["eth0"], True, {}):
+        names: tuple[object, ...] = ("", "-x", "a b", "a/b", "../x", "a\n", 1, ["eth0"], True, {})
+        for name in names:
             message = self.refusal("192.0.2.1", json.dumps({"interface": name}))
             assert_that(message, contains_string(repr(name)))
 

@@ -8,6 +8,7 @@ from hamcrest import assert_that, contains_exactly, equal_to
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.hooks.secondaries import removal
+from flip.hooks.tool import Tool
 
 FOREVER = r"\       valid_lft forever preferred_lft forever"
 SHORT = r"\       valid_lft 9sec preferred_lft 8sec"
@@ -21,10 +22,13 @@ LISTING = f"""
 """.lstrip()
 
 
-class FakeIp:
+class FakeIp(Tool):
     """Knows the addresses of an interface."""
 
-    def run(self, *words: str) -> str:
+    def __init__(self) -> None:
+        """Nothing has to be installed."""
+
+    def run(self, *words: str, stdin: str = "", accepted: str | None = None) -> str:
         self.asked = " ".join(words)
         return LISTING
 
