@@ -39,6 +39,13 @@ def perfect(row: Row) -> Observation:
     return Observation(statuses, {id: held or frozenset() for id, held in row.holds.items()})
 
 
+def status(seen: Observation, id: str) -> dict[str, Any]:
+    """The answer of a node that runs."""
+    answer = seen.statuses[id]
+    assert isinstance(answer, dict)
+    return answer
+
+
 class ConfigurationTests(SynchronousTestCase):
     """The story's configuration."""
 
@@ -72,7 +79,7 @@ class DifferencesTests(SynchronousTestCase):
     def test_wrong_report(self) -> None:
         """A node that says that it holds something else is named, with both."""
         seen = perfect(story.ALL_ACTIVE)
-        seen.statuses["flip"]["systems"]["ip"]["held"] = ["192.168.0.2"]  # type: ignore[index]
+        status(seen, "flip")["systems"]["ip"]["held"] = ["192.168.0.2"]
         expected = "flip must hold 192.168.0.1; it says 192.168.0.2"
         assert_that(story.ALL_ACTIVE.differences(seen), contains_exactly(expected))
 
@@ -108,13 +115,13 @@ class DifferencesTests(SynchronousTestCase):
     def test_unsettled(self) -> None:
         """A node that has not settled may still move something."""
         seen = perfect(story.ALL_ACTIVE)
-        seen.statuses["flip2"]["settled"] = False  # type: ignore[index]
+        status(seen, "flip2")["settled"] = False
         assert_that(story.ALL_ACTIVE.differences(seen), contains_exactly("flip2 has not settled"))
 
     def test_disagreement(self) -> None:
         """The nodes must agree about each other."""
         seen = perfect(story.FLIP1_KILLED)
-        members: Any = seen.statuses["flip2"]["members"]  # type: ignore[index]
+        members = status(seen, "flip2")["members"]
         members["flip1"]["state"] = "probably_down"
         members["flip"]["systems"]["ip"]["held"] = ["192.168.0.1"]
         found = story.FLIP1_KILLED.differences(seen)

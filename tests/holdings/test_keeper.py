@@ -16,10 +16,12 @@ from hamcrest import (
     less_than,
     raises,
 )
+from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 
 from flip.errors import CannotRelease
 from flip.holdings.journal import Held
+from flip.holdings.runner import HookCall, HookResult
 from flip.wire.claims import Phase
 from flip.wire.messages import Status
 from tests.holdings.bed import config, system
@@ -42,9 +44,14 @@ class StartTests(KeeperTestCase):
 
     def test_claim_is_published_before_the_hook(self) -> None:
         """When a hook starts everybody may know of the claim."""
-        seen = []
+        seen: list[dict[str, str]] = []
         run = self.hooks.run
-        self.hooks.run = lambda call: [seen.append(self.claims()), run(call)][1]  # type: ignore
+
+        def see(call: HookCall) -> Deferred[HookResult]:
+            seen.append(self.claims())
+            return run(call)
+
+        self.patch(self.hooks, "run", see)
         self.act()
         assert_that(seen, equal_to([{"a": "TAKING"}]))
 

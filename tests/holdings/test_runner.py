@@ -520,7 +520,7 @@ class ClockTests(SynchronousTestCase):
         def refuse(number: int) -> None:
             raise PermissionError(errno.EPERM, "Operation not permitted")
 
-        self.process.signal_group = refuse  # type: ignore[method-assign]
+        self.patch(self.process, "signal_group", refuse)
         self.clock.advance(10)
         assert_that(self.events, has_item(has_entries(name="SIGTERM", log_level=LogLevel.error)))
         self.process.ended(0)

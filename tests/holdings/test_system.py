@@ -372,11 +372,10 @@ class FailureTests(SystemTestCase):
 
     def test_runner_that_raises(self) -> None:
         """Nor does one that comes at once."""
-        run = self.hooks.run
-        self.hooks.run = self.explode  # type: ignore[method-assign]
+        broken = self.patch(self.hooks, "run", self.explode)
         self.want("a")
         assert_that(self.flushLoggedErrors(ZeroDivisionError), has_length(1))
-        self.hooks.run = run  # type: ignore[method-assign]
+        broken.restore()
         assert_that(self.wait(BRIEF), equal_to(["alive a"]))
 
     def explode(self, call: HookCall) -> Deferred[HookResult]:
