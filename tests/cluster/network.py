@@ -38,7 +38,7 @@ class Network:
     """
 
     def __init__(
-        self, schedule: Callable[[float, Callable[[], None]], None], rng: random.Random
+        self, schedule: Callable[[float, Callable[[], None]], object], rng: random.Random
     ) -> None:
         self.latency = (0.0005, 0.002)
         self.loss = 0.0

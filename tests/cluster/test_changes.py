@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from hamcrest import assert_that, contains_string, equal_to, has_item, has_key, less_than, not_
+from hamcrest import assert_that, contains_string, equal_to, has_key, less_than
 
 from flip.allocation import plan
 from flip.config import Config
@@ -20,6 +20,7 @@ from tests.cluster.case import (
     holdings,
 )
 from tests.cluster.world import World
+from tests.matchers import has_item, not_
 
 THREE = "192.168.0.3"
 
@@ -128,10 +129,10 @@ class DisagreementTests(ClusterTestCase):
         """Every node says which members run another configuration, and who plans."""
         world = self.disagreeing("flip1", priorities={"flip": 0, "flip1": 1}, config_version=1)
         world.run(SETTLING)
-        alarm = world["flip"].node.parts.keeper.difference.alarm
+        alarm = world["flip"].running_node.parts.keeper.difference.alarm
         assert_that(alarm, contains_string("flip1"))
         assert_that(alarm, contains_string("this node's plans"))
-        alarm = world["flip1"].node.parts.keeper.difference.alarm
+        alarm = world["flip1"].running_node.parts.keeper.difference.alarm
         assert_that(alarm, contains_string("another member's plans"))
 
     def test_alarm_ends(self) -> None:
@@ -143,7 +144,7 @@ class DisagreementTests(ClusterTestCase):
         world["flip1"].start(world.configuration_of("flip1", base))
         world.run(SETTLING)
         for machine in world.machines.values():
-            assert_that(machine.node.parts.keeper.difference.alarm, equal_to(""))
+            assert_that(machine.running_node.parts.keeper.difference.alarm, equal_to(""))
 
     def test_no_fight(self) -> None:
         """Two orders name two owners for one data point: it has one all the same (K3)."""
@@ -193,7 +194,9 @@ class ServersTests(ClusterTestCase):
         world.run(SETTLING)
         expected = ALL_ACTIVE | {"stranger": set()}
         assert_that(holdings(world), equal_to(expected))
-        roster = world["flip"].node.parts.membership.roster
+        roster = world["flip"].running_node.parts.membership.roster
         assert_that({member.id: member for member in roster}, not_(has_key("stranger")))
-        dropped = world["flip"].node.parts.membership.protocol.traffic["dropped_UnknownSender"]
+        dropped = world["flip"].running_node.parts.membership.protocol.traffic[
+            "dropped_UnknownSender"
+        ]
         assert_that(dropped > 0, equal_to(True))

@@ -34,10 +34,11 @@ class LateNewsTests(ClusterTestCase):
         world.network.hold_up(world.addresses("flip1"), world.addresses("flip", "flip2"))
         world.network.udp_only = True
         world.heal()
-        refuted = world["flip1"].node.parts.membership.own.record.incarnation
+        refuted = world["flip1"].running_node.parts.membership.own.record.incarnation
         world.run(0.6)
         assert_that(
-            world["flip1"].node.parts.membership.own.record.incarnation > refuted, equal_to(True)
+            world["flip1"].running_node.parts.membership.own.record.incarnation > refuted,
+            equal_to(True),
         )
         world["flip1"].reboot()
         world.run(60)
@@ -62,7 +63,7 @@ class LateNewsTests(ClusterTestCase):
         """Who hears of it from another member goes by its own evidence at once (D10)."""
         world = self.late_refutation(["flip2"])
         world.run(0.1)
-        roster = world["flip2"].node.parts.membership.roster
+        roster = world["flip2"].running_node.parts.membership.roster
         assert_that(roster["flip1"].votes, equal_to(frozenset({"flip"})))
         took = world.run_until(lambda: world["flip2"].state("flip1") is State.DOWN, SETTLING)
         assert_that(took, less_than(PROBE + 0.2))
@@ -76,7 +77,7 @@ class OldVotesTests(ClusterTestCase):
         world = self.story()
         world.cut(["flip1"], world.others("flip1"))
         world.run(300)
-        roster = world["flip1"].node.parts.membership.roster
+        roster = world["flip1"].running_node.parts.membership.roster
         assert_that([m.id for m in roster if m.votes], equal_to([]))
         world.heal()
         for _ in range(50):
@@ -95,7 +96,7 @@ class OldVotesTests(ClusterTestCase):
         world["flip1"].reboot()
         world.run(60)
         assert_that(world["flip"].held(), equal_to({ONE}))
-        assert_that(world["flip"].node.parts.membership.in_touch, equal_to(False))
+        assert_that(world["flip"].running_node.parts.membership.in_touch, equal_to(False))
 
 
 class QuorumTests(ClusterTestCase):
@@ -143,7 +144,9 @@ class QuorumTests(ClusterTestCase):
             world = self.story()
             world.cut([alone], world.others(alone))
             world.run(20)
-            touching = [m.id for m in world.machines.values() if m.node.parts.membership.in_touch]
+            touching = [
+                m.id for m in world.machines.values() if m.running_node.parts.membership.in_touch
+            ]
             assert_that(sorted(touching), equal_to(sorted(world.others(alone))))
 
 

@@ -5,15 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from hamcrest import (
-    assert_that,
-    equal_to,
-    greater_than,
-    has_item,
-    less_than,
-    only_contains,
-    starts_with,
-)
+from hamcrest import assert_that, equal_to, greater_than, less_than, only_contains, starts_with
 
 from flip.membership.roster import State
 from tests.cluster.case import (
@@ -28,12 +20,12 @@ from tests.cluster.case import (
     larger,
 )
 from tests.cluster.world import Machine, World
+from tests.matchers import has_item
 
 
 def kinds(machine: Machine) -> list[str]:
     """What happened, by a node's journal."""
-    assert machine.node is not None
-    return [event.kind for event in machine.node.journal.events(10_000)]
+    return [event.kind for event in machine.running_node.journal.events(10_000)]
 
 
 class StallTests(ClusterTestCase):
@@ -148,10 +140,11 @@ class HookTests(ClusterTestCase):
         self.await_holdings(world, FLIP1_DOWN, 15)
         world.run(20)
         self.expect(world, FLIP1_DOWN)
-        record = world["flip"].node.parts.membership.roster["flip1"].record
+        record = world["flip"].running_node.parts.membership.roster["flip1"].record
+        assert record is not None
         assert_that(record.ineligible, equal_to(("ip",)))
         world["flip1"].failing.clear()
-        world["flip1"].node.parts.keeper.retry()
+        world["flip1"].running_node.parts.keeper.retry()
         self.await_holdings(world, ALL_ACTIVE, 5)
 
     def test_retry_after(self) -> None:
@@ -193,7 +186,7 @@ class HookTests(ClusterTestCase):
         """While a `down` hangs nobody else takes the data point; then it moves."""
         world = self.story(hook_timeout=3000)
         world["flip1"].hanging.add(("down", TWO))
-        world["flip1"].node.parts.keeper.fitness.exclude("the test says so", None)
+        world["flip1"].running_node.parts.keeper.fitness.exclude("the test says so", None)
         world.run(10)
         assert_that(world["flip"].held(), equal_to({ONE}))
         world["flip1"].hanging.clear()
@@ -219,12 +212,12 @@ class DoubleTests(ClusterTestCase):
             del world.machines["twin"]
             world.run(SETTLING)
             self.expect(world, ALL_ACTIVE)
-            alarms = world["flip1"].node.parts.chronicle.alarms
+            alarms = world["flip1"].running_node.parts.chronicle.alarms
             assert_that(alarms["double"], starts_with("another process runs as flip1"))
-            rises = world["flip1"].node.parts.membership.own.record.incarnation
+            rises = world["flip1"].running_node.parts.membership.own.record.incarnation
             world.run(30)
             assert_that(
-                world["flip1"].node.parts.membership.own.record.incarnation, equal_to(rises)
+                world["flip1"].running_node.parts.membership.own.record.incarnation, equal_to(rises)
             )
 
 
@@ -238,7 +231,7 @@ class ManyTests(ClusterTestCase):
         world.run_until(
             lambda: (
                 at_rest(world)
-                and all(m.node.parts.membership.settled for m in world.machines.values())
+                and all(m.running_node.parts.membership.settled for m in world.machines.values())
             ),
             60,
         )
@@ -260,7 +253,7 @@ class ManyTests(ClusterTestCase):
         world.run_until(
             lambda: (
                 at_rest(world)
-                and all(m.node.parts.membership.settled for m in world.machines.values())
+                and all(m.running_node.parts.membership.settled for m in world.machines.values())
             ),
             60,
         )

@@ -101,7 +101,7 @@ class OneWayTests(ClusterTestCase):
             assert_that(world[id].state("flip1"), equal_to(State.DOWN))
             other = "flip" if id == "flip2" else "flip2"
             assert_that(world[id].state(other), equal_to(State.ALIVE))
-        assert_that(world["flip1"].node.parts.membership.in_touch, equal_to(False))
+        assert_that(world["flip1"].running_node.parts.membership.in_touch, equal_to(False))
         world.heal()
         self.await_holdings(world, ALL_ACTIVE)
 

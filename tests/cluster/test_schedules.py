@@ -12,6 +12,7 @@ import copy
 import os
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from hamcrest import assert_that, equal_to
@@ -50,9 +51,7 @@ class ScheduleTests(ClusterTestCase):
         for _ in range(FAULTS):
             fault = world.rng.choice(_FAULTS)
             machine = world.rng.choice(list(world.machines.values()))
-            world.schedule(
-                world.rng.uniform(3, LASTING), lambda fault=fault, machine=machine: fault(machine)
-            )
+            world.schedule(world.rng.uniform(3, LASTING), partial(fault, machine))
         world.run(LASTING + 1)
 
     def _recover(self, world: World) -> None:

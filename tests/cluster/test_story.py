@@ -68,10 +68,10 @@ class StoryTests(ClusterTestCase):
         world.run(60)
         assert_that(holdings(world), equal_to(ALL_ACTIVE))
         for machine in world.machines.values():
-            assert_that(machine.node.parts.membership.in_touch, equal_to(False))
+            assert_that(machine.running_node.parts.membership.in_touch, equal_to(False))
             assert_that(len(machine.runs), equal_to(runs[machine.id]))
             # Whoever reaches nobody knows that it may be the one that is cut off.
-            accused = [e.text for e in machine.node.journal.events(100) if "down" in e.kind]
+            accused = [e.text for e in machine.running_node.journal.events(100) if "down" in e.kind]
             assert_that(accused, equal_to([]))
         world.heal()
         world.run(SETTLING)
@@ -158,7 +158,7 @@ class StartTests(ClusterTestCase):
         self.await_holdings(world, {"flip": {ONE, TWO}, "flip1": {TWO}, "flip2": set()})
         world.run(5)
         # Its address moves to the other server for good.
-        world["flip"].node.parts.membership.amend()
+        world["flip"].running_node.parts.membership.amend()
         world["flip1"].start()
         self.await_holdings(world, ALL_ACTIVE)
         world.run(5)
@@ -218,7 +218,7 @@ class LeaveTests(ClusterTestCase):
         world = self.story()
         for id in ("flip1", "flip", "flip2"):
             done = world[id].leave()
-            assert_that(world.run_until(lambda done=done: bool(done.called), 5), less_than(3))
+            assert_that(world.await_fired(done, 5), less_than(3))
         assert_that(holdings(world), equal_to({id: set() for id in world.machines}))
 
     def test_back_again(self) -> None:

@@ -74,6 +74,16 @@ class Machine:
         """Whether a process runs and is not frozen."""
         return self.reactor is not None and not self.reactor.frozen
 
+    @property
+    def running_node(self) -> Node:
+        """The node of this machine's process, also while that is frozen.
+
+        :raises AssertionError: no process runs here.
+        """
+        if self.node is None:
+            raise AssertionError(f"no process runs on {self.id}")
+        return self.node
+
     def start(self, config: Config | None = None) -> None:
         """Start a process."""
         self.config = config or self.config
@@ -108,10 +118,10 @@ class Machine:
     def kill(self) -> None:
         """SIGKILL: the machine goes on, and so do the hooks that run."""
         assert self.reactor is not None
-        assert self.node is not None
+        node = self.running_node
         self._world.disturb(f"{self.id} is killed")
         self.reactor.die()
-        self.node.journal.close()
+        node.journal.close()
         self.reactor = self.node = None
 
     def reboot(self) -> None:
@@ -124,10 +134,10 @@ class Machine:
 
     def leave(self) -> Deferred[None]:
         """SIGTERM; fires when the process has ended."""
-        assert self.node is not None
+        node = self.running_node
         self._world.note(f"{self.id} is asked to leave")
         self.leaving = True
-        return self.node.stopService().addCallback(lambda _: self.kill())
+        return node.stopService().addCallback(lambda _: self.kill())
 
     def freeze(self) -> None:
         assert self.reactor is not None
@@ -142,8 +152,7 @@ class Machine:
 
     def state(self, member: str) -> State:
         """What this node thinks of a member."""
-        assert self.node is not None
-        return self.node.parts.membership.roster.state(member)
+        return self.running_node.parts.membership.roster.state(member)
 
     def held(self, system: str = "ip") -> set[str]:
         """What is served here of one system."""
@@ -307,6 +316,10 @@ class World:
         """Let time pass until one machine serves just this."""
         return self.run_until(lambda: self.machines[id].held() == data, limit)
 
+    def await_fired(self, deferred: Deferred[None], limit: float) -> float:
+        """Let time pass until a deferred fires."""
+        return self.run_until(lambda: bool(deferred.called), limit)
+
     def await_end(self, machine: Machine, limit: float) -> float:
         """Let time pass until no process runs on a machine."""
         return self.run_until(lambda: machine.node is None, limit)
@@ -339,8 +352,8 @@ class World:
         self.note(f"{machine.id}: {call.event} {call.datum}")
         if call.event != "alive":
             return
-        assert machine.node is not None
-        membership, keeper = machine.node.parts.membership, machine.node.parts.keeper
+        parts = machine.running_node.parts
+        membership, keeper = parts.membership, parts.keeper
         fresh = (call.system, call.datum) not in machine.served
         retried = keeper.systems[call.system].holdings[call.datum].failures > 0
         if fresh and not retried and not membership.settled:
