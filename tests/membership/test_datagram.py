@@ -5,19 +5,18 @@ from __future__ import annotations
 import errno
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from typing import Any
 
 import msgspec
 from hamcrest import (
-    all_of,
     assert_that,
     contains_string,
     empty,
     equal_to,
     greater_than,
     has_entries,
-    has_item,
     has_length,
     less_than,
     less_than_or_equal_to,
@@ -25,7 +24,7 @@ from hamcrest import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.logger import LogLevel, globalLogPublisher
+from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.membership.datagram import COMPLAINT_PAUSE, news_room
@@ -43,6 +42,7 @@ from flip.wire.messages import (
     encode,
 )
 from flip.wire.seal import PROTOCOL_VERSION, Channel, Seal
+from tests.matchers import all_of, has_item
 from tests.membership.stack import BIRTH, KEY, ME, PEER, Member, Node, config
 from tests.wire.samples import nonsense
 
@@ -68,9 +68,7 @@ class NodeTestCase(SynchronousTestCase):
         self.member = Member(self.node)
         self.traffic = self.node.protocol.traffic
         self.node.sent.clear()
-        self.events: list[dict[str, Any]] = []
-        globalLogPublisher.addObserver(self.events.append)
-        self.addCleanup(globalLogPublisher.removeObserver, self.events.append)
+        self.events = self.enterContext(capturedLogs())
 
     def warnings(self) -> list[str]:
         """The warnings so far."""
@@ -183,7 +181,7 @@ class SendTests(NodeTestCase):
             tried.append(packet)
             raise OSError(errno.ENETUNREACH, "Network is unreachable")
 
-        self.node.transport.write = write
+        self.patch(self.node.transport, "write", write)
         for _ in range(5):
             self.member.say(Ping(BIRTH, 0, 1))
         assert_that(self.traffic["unsent"], equal_to(len(tried)))
@@ -385,7 +383,7 @@ class HostileMemberTests(NodeTestCase):
             own = record(PEER, version=n, claims_hash=claims_hash(body))
             self.member.say(Gossip(BIRTH, 0, (Update(PEER, own, body),)))
 
-        self.grows_no_further(lambda n=n: say(n) for n in count(1))
+        self.grows_no_further(partial(say, n) for n in count(1))
         assert_that(self.node.roster.missing_lists, has_length(1))
 
     def test_garbled_claims(self) -> None:
@@ -417,7 +415,7 @@ class HostileMemberTests(NodeTestCase):
             self.node.roster.learn_lists({data_digest(data["ip"]): data["ip"]})
             assert_that(self.node.roster[PEER].claims, equal_to({"ip": {f"point {n}": Phase.HELD}}))
 
-        self.grows_no_further(lambda n=n: say(n) for n in count(1))
+        self.grows_no_further(partial(say, n) for n in count(1))
 
     def test_false_lists(self) -> None:
         """A list under the digest of another one is not believed."""
@@ -429,9 +427,11 @@ class HostileMemberTests(NodeTestCase):
 
     def test_ever_new_errands(self) -> None:
         """Ping-reqs without end."""
-        self.grows_no_further(
-            lambda n=n: self.member.say(PingReq(BIRTH, 0, n, "c")) for n in count()
-        )
+
+        def say(n: int) -> None:
+            self.member.say(PingReq(BIRTH, 0, n, "c"))
+
+        self.grows_no_further(partial(say, n) for n in count())
 
     def test_ever_new_members_and_voters(self) -> None:
         """Names without end, as members, voters, targets and systems."""
@@ -448,13 +448,15 @@ class HostileMemberTests(NodeTestCase):
             )
             self.member.say(Ack(BIRTH, n, n, f"x{n}", n, (Update(PEER, own, b""),)))
 
-        self.grows_no_further(lambda n=n: say(n) for n in count())
+        self.grows_no_further(partial(say, n) for n in count())
 
     def test_ever_new_lives(self) -> None:
         """A life per packet, each risen above the one before."""
-        self.grows_no_further(
-            lambda n=n: Member(self.node, boot=10 + n).say(Ping(BIRTH + n, n, n)) for n in count()
-        )
+
+        def say(n: int) -> None:
+            Member(self.node, boot=10 + n).say(Ping(BIRTH + n, n, n))
+
+        self.grows_no_further(partial(say, n) for n in count())
 
     def test_reports_are_few_and_plain(self) -> None:
         """Nonsense does not fill the log, nor write anything of its own there."""
@@ -513,6 +515,7 @@ class PacketSizeTests(SynchronousTestCase):
             assert_that(len(packet), less_than_or_equal_to(max_packet))
         for id in ids:
             told = node.protocol._dissemination.about(id)
+            assert told is not None
             assert_that(told.record, equal_to(node.roster[id].record))
 
     def test_room(self) -> None:

@@ -14,7 +14,6 @@ from hamcrest import (
     greater_than,
     has_length,
     is_,
-    is_not,
     less_than,
     less_than_or_equal_to,
 )
@@ -25,6 +24,7 @@ from flip.membership.probe import Probe
 from flip.membership.roster import State
 from flip.membership.touch import Touch
 from flip.wire.messages import Status, Update
+from tests.matchers import is_not
 from tests.membership.samples import FIVE, ClockTestCase, record, roster, votes
 
 INTERVAL, TIMEOUT, LATENCY = 1.0, 1.5, 0.002
@@ -200,7 +200,7 @@ class RotationTests(DetectorTestCase):
     def test_an_error_does_not_end_it(self) -> None:
         """A bug in what follows a step costs that step."""
         detector = self.prepare()
-        detector._judged = lambda: 1 / 0  # type: ignore[assignment, return-value]
+        self.patch(detector, "_judged", lambda: 1 / 0)
         detector.start()
         self.run_for(3 * INTERVAL + 0.5, 0.05)
         assert_that(len(self.network.pings), greater_than(3 + 2 * 3))

@@ -14,7 +14,6 @@ from hamcrest import (
     has_item,
     has_length,
     less_than_or_equal_to,
-    not_,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +23,7 @@ from flip.membership.dissemination import RETRANSMISSIONS, Dissemination
 from flip.membership.roster import Roster
 from flip.wire.claims import claims_hash
 from flip.wire.messages import Update, encode
+from tests.matchers import not_
 from tests.membership.samples import FIVE, record, roster, votes
 
 ROOM = 1000
@@ -221,7 +221,12 @@ class SizeTests(SynchronousTestCase):
         known.merge((Update(id, record(id), b"") for id in ids), ids[1])
         looked: list[str] = []
         fit = news._fit
-        news._fit = lambda id: looked.append(id) or fit(id)  # type: ignore[func-returns-value]
+
+        def observed(id: str) -> tuple[Update, int]:
+            looked.append(id)
+            return fit(id)
+
+        self.patch(news, "_fit", observed)
         assert_that(news.updates(ids[1], differs=True), not_(empty()))
         assert_that(looked, has_length(less_than_or_equal_to(40)))
         assert_that(looked, has_item(ids[-1]))

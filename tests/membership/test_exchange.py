@@ -191,7 +191,8 @@ class ErrandTests(ExchangeTestCase):
 
     def send_out(self, client: str = "c", nonce: int = 7, target: str = "b") -> int:
         self.receive(client, PingReq(5, 0, nonce, target))
-        _, peer, own = self.sent.pop()
+        sent: tuple[str, str, int] = self.sent.pop()
+        _, peer, own = sent
         assert_that(peer, equal_to(target))
         return own
 

@@ -33,7 +33,7 @@ from flip.errors import (
 from flip.membership import frames
 from flip.membership.frames import CHUNK, LAST, MORE, TIME_LIMIT, SyncProtocol
 from flip.wire.messages import Ping, SyncMessage, SyncRequest, SyncResponse, Update, encode
-from flip.wire.seal import Channel, Seal
+from flip.wire.seal import Channel, Opened, Seal
 from tests.wire.samples import sync_messages
 
 MEMBERS = ("a", "b", "c")
@@ -225,7 +225,12 @@ class SyncProtocolTests(SynchronousTestCase):
         opened: list[bytes] = []
         node = seal("a")
         unseal = node.unseal
-        self.patch(node, "unseal", lambda *args: opened.append(args[0]) or unseal(*args))
+
+        def observed(packet: bytes, channel: Channel) -> Opened:
+            opened.append(packet)
+            return unseal(packet, channel)
+
+        self.patch(node, "unseal", observed)
         for first in (framed(b"x"), self.frame(encode(SyncRequest(1, 2)))):
             self.protocol, self.transport = self.connect(node)
             opened.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from typing import Any
+from typing import Any, cast
 
 from hamcrest import assert_that, calling, contains_exactly, empty, equal_to, has_item, has_length
 from hamcrest import raises as fails
@@ -82,7 +82,8 @@ class GossipPortTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.listener = Listener()
         self.port = GossipPort(2200, self.listener, "10.0.0.1", 8192, MemoryReactorClock())
-        self.socket = self.port.socket = FakeSocket()
+        self.socket = FakeSocket()
+        self.port.socket = cast(socket.socket, self.socket)
 
     def test_timers_get_their_turn(self) -> None:
         """A flood, if of empty datagrams, is read in bursts."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hamcrest import assert_that, close_to, contains_exactly, empty, equal_to, has_length
+from hamcrest import assert_that, close_to, empty, equal_to, has_length
 
 from flip.membership.health import LATE
 from flip.membership.probe import Probe, Verdict
+from tests.matchers import contains_exactly
 from tests.membership.samples import ClockTestCase
 
 TIMEOUT = 1.5

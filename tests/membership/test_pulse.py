@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hamcrest import assert_that, close_to, contains_exactly, empty, equal_to, has_length
+from hamcrest import assert_that, close_to, empty, equal_to, has_length
 
 from flip.membership.pulse import Pulse
 from flip.membership.repeat import repeating
+from tests.matchers import contains_exactly
 from tests.membership.samples import ClockTestCase
 
 PERIOD = 0.25

@@ -260,7 +260,9 @@ class WitnessTests(SynchronousTestCase):
         view.witness("b", 6)
         view.merge((with_claims("b", held),), "c")
         assert_that(view["b"].claims, none())
-        view.merge((Update("b", record("b", 6, claims_hash=view["b"].record.claims_hash)),), "b")
+        earlier = view["b"].record
+        assert earlier is not None
+        view.merge((Update("b", record("b", 6, claims_hash=earlier.claims_hash)),), "b")
         assert_that(view["b"].claims, equal_to(held))
 
     def test_lower(self) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
-from hamcrest import assert_that, empty, equal_to, has_item, has_length, is_not
+from hamcrest import assert_that, empty, equal_to, has_item, has_length
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.membership.sweep import FIRST, Sweep
+from tests.matchers import is_not
 
 
 class Field:

@@ -15,12 +15,12 @@ from hamcrest import (
     has_properties,
     instance_of,
     less_than_or_equal_to,
-    not_,
 )
 from twisted.internet.address import IPv4Address
+from twisted.internet.endpoints import _WrappingProtocol
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import LogLevel, globalLogPublisher
+from twisted.logger import LogLevel, capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -35,6 +35,7 @@ from flip.membership.sync import CONNECTIONS, Sync
 from flip.wire.claims import Phase, data_digest
 from flip.wire.messages import SyncRequest, SyncResponse, Update, decode_sync, encode
 from flip.wire.seal import Channel, Seal
+from tests.matchers import not_
 from tests.membership.samples import record, roster, with_claims
 from tests.membership.test_frames import Wire, framed
 
@@ -79,10 +80,19 @@ class Peer:
         """The last connection that this node has asked for comes about."""
         factory = self.reactor.tcpClients[-1][2]
         protocol = factory.buildProtocol(IPv4Address("TCP", "10.0.0.9", 2200))
+        assert isinstance(protocol, _WrappingProtocol)
+        wrapped = protocol._wrappedProtocol
+        assert isinstance(wrapped, SyncProtocol)
         wire = Wire()
-        wire.protocol = protocol._wrappedProtocol
+        wire.protocol = wrapped
         protocol.makeConnection(wire)
-        return protocol._wrappedProtocol, wire
+        return wrapped, wire
+
+    def refused(self) -> None:
+        """The last connection that this node has asked for is refused."""
+        factory = self.reactor.tcpClients[-1][2]
+        connector = self.reactor.connectors[-1]
+        factory.clientConnectionFailed(connector, Failure(ConnectionRefusedError()))
 
 
 def exchange(asking: Peer, answering: Peer) -> None:
@@ -106,9 +116,7 @@ class SyncTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.a, self.b = Peer("a", boot=1), Peer("b", boot=2)
-        self.events: list[dict[str, Any]] = []
-        globalLogPublisher.addObserver(self.events.append)
-        self.addCleanup(globalLogPublisher.removeObserver, self.events.append)
+        self.events = self.enterContext(capturedLogs())
 
     def warnings(self) -> list[str]:
         """The warnings so far."""
@@ -176,7 +184,8 @@ class ExchangeTests(SyncTestCase):
         self.a.sync.begin("b")
         client, up = self.a.connected()
         asked = self.opened(up)
-        lists = {self.digest((str(n),)): (str(n),) for n in range(100)}
+        points = [(str(n),) for n in range(100)]
+        lists: dict[bytes, tuple[str, ...]] = {self.digest(point): point for point in points}
         answer = encode(SyncResponse(5, asked.nonce, (), lists))
         client.dataReceived(framed(self.b.seal.seal(b"\0" + answer, Channel.TCP)))
         assert_that(self.a.learnt, equal_to(["b"]))
@@ -204,8 +213,7 @@ class FailureTests(SyncTestCase):
         """A firewall that passes UDP only."""
         for _ in range(3):
             self.a.sync.begin("b")
-            factory = self.a.reactor.tcpClients[-1][2]
-            factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))
+            self.a.refused()
         assert_that(self.a.sync.errors["b"], contains_string("refused"))
         assert_that(self.warnings(), has_length(1))
         assert_that(self.warnings()[0], contains_string("is TCP let through"))
@@ -217,8 +225,7 @@ class FailureTests(SyncTestCase):
         """A peer that answers nothing over UDP either has no trouble with TCP."""
         self.a.silent.add("b")
         self.a.sync.begin("b")
-        factory = self.a.reactor.tcpClients[-1][2]
-        factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))
+        self.a.refused()
         assert_that([self.a.sync.errors, self.warnings()], equal_to([{}, []]))
 
     def test_silence(self) -> None:
@@ -314,7 +321,7 @@ class FailureTests(SyncTestCase):
 
     def test_bug_of_an_observer(self) -> None:
         """So is one in whoever is told of an exchange."""
-        self.a.sync._learnt = lambda peer: 1 // 0
+        self.patch(self.a.sync, "_learnt", lambda peer: 1 // 0)
         self.a.sync.begin("b")
         exchange(self.a, self.b)
         assert_that(self.flushLoggedErrors(ZeroDivisionError), has_length(1))
