@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -99,7 +99,7 @@ class LanCluster(Cluster):
         found = {address.split("/")[0] for address in self.hosts[id].addresses()}
         return found & set(HOME.values())
 
-    def await_addresses(self, limit: float = 20, **expected: set[str]) -> None:
+    def await_addresses(self, expected: Mapping[str, set[str]], limit: float = 20) -> None:
         """Wait until hosts have just these addresses."""
         self.wait(
             lambda: all(self.addresses(id) == held for id, held in expected.items()),
@@ -109,7 +109,7 @@ class LanCluster(Cluster):
 
     def await_home(self, limit: float = 30) -> None:
         """Wait until every address is at home and all nodes have settled."""
-        self.await_addresses(limit, **{id: {HOME[id]} if id in HOME else set() for id in IDS})
+        self.await_addresses({id: {HOME[id]} if id in HOME else set() for id in IDS}, limit)
         self.wait(
             lambda: all((status := self.status(id)) and status["settled"] for id in IDS),
             limit,

@@ -48,7 +48,7 @@ class MovingTests(LanTestCase):
         with cluster.asking(TWO) as killed:
             at = time.monotonic()
             cluster.kill("flip1")
-            cluster.await_addresses(flip={ONE, TWO})
+            cluster.await_addresses({"flip": {ONE, TWO}})
             time.sleep(0.2)
         # Nobody took the dead node's address away: its announced successor counts.
         assert_that(killed[-30].owner, equal_to("flip"))
@@ -64,7 +64,7 @@ class MovingTests(LanTestCase):
             at = time.monotonic()
             cluster.nodes["flip1"].send(signal.SIGTERM)
             cluster.nodes["flip1"].wait(10)
-            cluster.await_addresses(flip={ONE, TWO}, flip1=set())
+            cluster.await_addresses({"flip": {ONE, TWO}, "flip1": set()})
             time.sleep(0.2)
         assert_that(left[-30].owner, equal_to("flip"))
         assert_that(left.silence(at), less_than(HANDOFF))
@@ -84,7 +84,7 @@ class PartitionTests(LanTestCase):
             cluster.await_home()
             with cluster.asking(HOME[id]) as answers:
                 cluster.lan.split(away)
-                cluster.await_addresses(**{other: {ONE, TWO}, id: {HOME[id]}})
+                cluster.await_addresses({other: {ONE, TWO}, id: {HOME[id]}})
                 time.sleep(0.5)
                 healed = time.monotonic()
                 cluster.lan.split(away, False)

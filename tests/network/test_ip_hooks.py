@@ -8,19 +8,11 @@ import subprocess
 import sys
 import time
 
-from hamcrest import (
-    all_of,
-    assert_that,
-    contains_string,
-    equal_to,
-    has_item,
-    has_items,
-    less_than,
-    not_,
-)
+from hamcrest import assert_that, contains_string, equal_to, has_item, has_items, less_than
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.holdings.hooks import OWN
+from tests.matchers import all_of, not_
 from tests.network.namespaces import Host, Lan, unavailable
 
 CONFIG = json.dumps({"interface": "eth0"})
