@@ -133,12 +133,14 @@ class Cluster:
 
     @property
     def servers(self) -> dict[str, dict[str, Any]]:
-        return self.configuration["servers"]
+        servers: dict[str, dict[str, Any]] = self.configuration["servers"]
+        return servers
 
     @property
     def system(self) -> dict[str, Any]:
         """The system ``ip`` of the configuration."""
-        return self.configuration["cluster"]["system"][SYSTEM]
+        system: dict[str, Any] = self.configuration["cluster"]["system"][SYSTEM]
+        return system
 
     def write(self, name: str = "flip.json", **changes: Any) -> Path:
         """Write the configuration with some settings of its top level changed."""

@@ -13,22 +13,13 @@ import subprocess
 import time
 from pathlib import Path
 
-from hamcrest import (
-    all_of,
-    assert_that,
-    contains_string,
-    empty,
-    equal_to,
-    greater_than,
-    has_entries,
-    less_than,
-    not_,
-)
+from hamcrest import assert_that, contains_string, empty, equal_to, greater_than, less_than
 
 from flip.demo.cluster import environment
 from flip.demo.story import ALL_ACTIVE, FLIP1_BACK, FLIP1_KILLED, IDS
 from tests.end_to_end.case import DaemonTestCase
 from tests.end_to_end.processes import Cluster
+from tests.matchers import all_of, has_entries, not_
 
 ONE, TWO = "192.168.0.1", "192.168.0.2"
 LEAVING = 10.0  # seconds that a node may take to leave
