@@ -10,8 +10,10 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from hamcrest import assert_that, empty, equal_to, greater_than, has_item, has_items
+from hamcrest import assert_that, empty, equal_to, greater_than, has_item
 from twisted.trial.unittest import SynchronousTestCase
+
+from tests.matchers import has_items
 
 ROOT = Path(__file__).parent.parent
 FLIP = ROOT / "flip"

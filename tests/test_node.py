@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import time
 
-from hamcrest import (
-    assert_that,
-    calling,
-    empty,
-    equal_to,
-    greater_than,
-    has_item,
-    raises,
-)
+from hamcrest import assert_that, calling, empty, equal_to, greater_than, has_item
+from twisted.internet.interfaces import IListeningPort
 
 from flip.errors import CannotListen, StateDirectoryInUse
 from flip.holdings.journal import Journal
 from flip.wire.messages import Status
 from tests.cluster.case import ALL_ACTIVE, FLIP1_DOWN, ClusterTestCase, holdings
 from tests.cluster.world import START, Machine, World
+from tests.matchers import raises
 
 
 class NodeTestCase(ClusterTestCase):
@@ -45,8 +39,7 @@ class StartTests(NodeTestCase):
         world = self.cluster()
         machine = world["flip1"]
         machine.start()
-        assert machine.node is not None
-        incarnation = machine.node.parts.membership.own.record.incarnation
+        incarnation = machine.running_node.parts.membership.own.record.incarnation
         assert_that(incarnation, equal_to(int(START * 1000)))
         assert_that(world.network.sent[machine.address], greater_than(0))
         machine.kill()
@@ -60,16 +53,14 @@ class StartTests(NodeTestCase):
         machine.kill()
         machine.wall_offset = -3600.0
         machine.start()
-        assert machine.node is not None
-        record = machine.node.parts.membership.own.record
+        record = machine.running_node.parts.membership.own.record
         assert_that(record.incarnation, equal_to(int(START * 1000) + 1))
 
     def test_claims_first(self) -> None:
         """The very first packet says what an earlier life may have left here (R4)."""
         world = self.cluster()
         world["flip1"].start()
-        node = world["flip1"].node
-        assert node is not None
+        node = world["flip1"].running_node
         claims = node.parts.membership.own.claims
         assert_that(
             {datum for phases in claims.values() for datum in phases},
@@ -113,11 +104,10 @@ class StopTests(NodeTestCase):
         """Afterwards no port is open, no timer runs, and the journal is free and clean."""
         world = self.story()
         machine = world["flip1"]
-        reactor, node = machine.reactor, machine.node
+        reactor = machine.reactor
         assert reactor is not None
-        assert node is not None
-        stopped = node.stopService()
-        world.run_until(lambda: bool(stopped.called), 10)
+        stopped = machine.running_node.stopService()
+        world.await_fired(stopped, 10)
         self.successResultOf(stopped)
         assert_that(self.listening(world, machine), empty())
         assert_that(reactor.getDelayedCalls(), empty())
@@ -130,14 +120,13 @@ class StopTests(NodeTestCase):
         """The node speaks until it holds nothing, and says last that it left (R5)."""
         world = self.story()
         machine = world["flip1"]
+        node = machine.running_node
         seen: list[tuple[Status, bool]] = []
 
         def observe(change: object) -> None:
             record = node.parts.membership.own.record
             seen.append((Status(record.status), bool(machine.served)))
 
-        node = machine.node
-        assert node is not None
         node.parts.membership.roster.subscribe(observe)
         machine.leave()
         world.await_end(machine, 10)
@@ -156,7 +145,7 @@ class StopTests(NodeTestCase):
         self.await_holdings(world, ALL_ACTIVE)
 
 
-def _squat(world: World, squatter: Machine, listen: str) -> object:
+def _squat(world: World, squatter: Machine, listen: str) -> IListeningPort:
     """Open a port of flip1's address, as a process that is not flip."""
     from twisted.internet.protocol import DatagramProtocol, Factory
 
@@ -164,4 +153,7 @@ def _squat(world: World, squatter: Machine, listen: str) -> object:
 
     reactor = VirtualReactor(squatter.address, world.network, lambda: world.now)
     protocol = DatagramProtocol() if listen == "listenUDP" else Factory()
-    return getattr(reactor, listen)(squatter.config.me.port, protocol, interface=squatter.address)
+    port: IListeningPort = getattr(reactor, listen)(
+        squatter.config.me.port, protocol, interface=squatter.address
+    )
+    return port

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hamcrest import assert_that, equal_to, has_length, same_instance, starts_with
-from twisted.application.service import IServiceMaker
+from twisted.application.service import IServiceMaker, ServiceMaker
 from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -22,6 +22,7 @@ class PluginTests(SynchronousTestCase):
         found = [maker for maker in getPlugins(IServiceMaker) if maker.tapname == "flip"]
         assert_that(found, has_length(1))
         [maker] = found
+        assert isinstance(maker, ServiceMaker)
         assert_that(maker.module, equal_to("flip.tap"))
         assert_that(maker.options, same_instance(tap.Options))
         assert_that(maker.makeService, equal_to(tap.makeService))

@@ -64,10 +64,10 @@ class ProtocolPageTests(SynchronousTestCase):
             assert_that(int(row[1]), equal_to(kind.__struct_config__.tag))
             fields = [field.split(" ")[0] for field in row[2].split(", ")]
             assert_that(fields, equal_to(list(kind.__struct_fields__)))
-        for kind in (messages.Update, messages.Record):
-            table = self.page.split(f"\n### {kind.__name__}:")[1].split("\n#")[0]
+        for part in (messages.Update, messages.Record):
+            table = self.page.split(f"\n### {part.__name__}:")[1].split("\n#")[0]
             fields = re.findall(r"^\| (\w+) \| (?!type)", table, re.MULTILINE)
-            assert_that(fields, equal_to([field.name for field in msgspec.structs.fields(kind)]))
+            assert_that(fields, equal_to([field.name for field in msgspec.structs.fields(part)]))
 
     def test_numbers(self) -> None:
         """The limits that the page names are those of the code."""

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from hamcrest import (
-    all_of,
     assert_that,
     close_to,
     contains_string,
@@ -22,15 +21,13 @@ from hamcrest import (
     equal_to,
     has_entries,
     has_properties,
-    instance_of,
     is_,
-    not_,
 )
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ReactorNotRunning
 from twisted.python.usage import UsageError
-from twisted.scripts.twistd import ServerOptions
+from twisted.scripts.twistd import ServerOptions  # type: ignore[attr-defined]  # not in __all__
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip import log, tap
@@ -41,6 +38,7 @@ from flip.holdings.lock import DirectoryLock
 from flip.log import LEVELS
 from flip.tap import BAD_CONFIGURATION, Daemon, Options, makeService, use_monotonic_clock
 from tests.cluster.case import STORY
+from tests.matchers import all_of, not_
 
 HOUR = 3600.0
 
@@ -124,16 +122,20 @@ class TapTestCase(SynchronousTestCase):
 class MakeServiceTests(TapTestCase):
     """From options to a service."""
 
+    def make(self, path: str, id: str | None = None) -> Daemon:
+        """What these options make, which must be a daemon."""
+        service = makeService({"config": path, "id": id})
+        assert isinstance(service, Daemon), service
+        return service
+
     def test_node(self) -> None:
         """The service runs the node that the file names, or the one that --id names."""
         path = self.file()
         for id, expected in ((None, "flip"), ("flip1", "flip1")):
-            service = makeService({"config": path, "id": id})
-            assert_that(service, instance_of(Daemon))
-            assert_that(service.node.config.id, equal_to(expected))
+            assert_that(self.make(path, id).node.config.id, equal_to(expected))
         os.environ["FLIP_ID"] = "flip2"
         self.addCleanup(os.environ.pop, "FLIP_ID")
-        assert_that(makeService({"config": path, "id": None}).node.config.id, equal_to("flip2"))
+        assert_that(self.make(path).node.config.id, equal_to("flip2"))
         assert_that(self.stderr.getvalue(), equal_to(""))
 
     def test_log_level(self) -> None:
@@ -168,8 +170,7 @@ class MakeServiceTests(TapTestCase):
     def test_arbiter_needs_no_hooks(self) -> None:
         """A server without systems runs no hooks, and needs none."""
         (self.directory / "ip_up").chmod(0o600)
-        service = makeService({"config": self.file(id="flip2"), "id": None})
-        assert_that(service.node._hooks, empty())
+        assert_that(self.make(self.file(id="flip2")).node._hooks, empty())
 
 
 class ClockTests(TapTestCase):
@@ -189,9 +190,14 @@ class ClockTests(TapTestCase):
 
     def test_suspend(self) -> None:
         """Time in which the machine sleeps counts, where the system can tell."""
-        asked = []
+        asked: list[int] = []
+
+        def read(number: int) -> float:
+            asked.append(number)
+            return 5.0
+
         clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-        self.patch(time, "clock_gettime", lambda number: asked.append(number) or 5.0)
+        self.patch(time, "clock_gettime", read)
         use_monotonic_clock(reactor)
         assert_that(reactor.seconds(), equal_to(5.0))
         assert_that(asked, equal_to([clock]))
@@ -256,8 +262,13 @@ class DaemonTests(TapTestCase):
         self.patch(signal, "signal", lambda number, handler: signals.append(number))
         left: Deferred[None] = Deferred()
         ends: list[str] = []
+
+        def end_control() -> Deferred[None]:
+            ends.append("control")
+            return succeed(None)
+
         self.patch(daemon.node, "stopService", lambda: left)
-        self.patch(daemon.control, "stopService", lambda: ends.append("control") or succeed(None))
+        self.patch(daemon.control, "stopService", end_control)
         stopped = daemon.stopService()
         self.assertNoResult(stopped)
         assert_that(ends, empty())
