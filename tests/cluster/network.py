@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, succeed
@@ -18,14 +18,24 @@ from twisted.internet.error import (
     ConnectionRefusedError,
     TimeoutError,
 )
-from twisted.internet.interfaces import ITCPTransport, IUDPTransport
+from twisted.internet.interfaces import IDelayedCall, ITCPTransport, IUDPTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-if TYPE_CHECKING:
-    from tests.cluster.reactor import VirtualReactor
-
 Address = tuple[str, int]
+
+
+class Reactor(Protocol):
+    """What the network needs of a host's reactor."""
+
+    address: str
+    dead: bool
+
+    def callLater(
+        self, delay: float, callable: Callable[..., Any], /, *args: Any
+    ) -> IDelayedCall: ...
+
+    def deliver(self, arrival: Callable[[], None]) -> None: ...
 
 
 class Network:
@@ -85,13 +95,13 @@ class Network:
     def _delay(self) -> float:
         return self._rng.uniform(*self.latency)
 
-    def open_udp(self, reactor: VirtualReactor, address: Address, protocol: Any) -> _UDPPort:
+    def open_udp(self, reactor: Reactor, address: Address, protocol: Any) -> _UDPPort:
         if address in self._udp:
             raise CannotListenError(*address, OSError("address in use"))
         port = self._udp[address] = _UDPPort(self, reactor, address, protocol)
         return port
 
-    def open_tcp(self, reactor: VirtualReactor, address: Address, factory: Any) -> _TCPPort:
+    def open_tcp(self, reactor: Reactor, address: Address, factory: Any) -> _TCPPort:
         if address in self._tcp:
             raise CannotListenError(*address, OSError("address in use"))
         port = self._tcp[address] = _TCPPort(self, reactor, address, factory)
@@ -119,7 +129,7 @@ class Network:
             port.reactor.deliver(lambda: port.receive(packet, source))
 
     def connect_tcp(
-        self, reactor: VirtualReactor, target: Address, factory: Any, timeout: float
+        self, reactor: Reactor, target: Address, factory: Any, timeout: float
     ) -> _Connector:
         connector = _Connector(reactor, factory, target, timeout)
 
@@ -152,9 +162,7 @@ def _address(host: str, port: int) -> IPv4Address:
 
 @implementer(IUDPTransport)
 class _UDPPort:
-    def __init__(
-        self, network: Network, reactor: VirtualReactor, address: Address, protocol: Any
-    ) -> None:
+    def __init__(self, network: Network, reactor: Reactor, address: Address, protocol: Any) -> None:
         self.address = address
         self.reactor = reactor
         self._network = network
@@ -189,9 +197,7 @@ class _UDPPort:
 
 
 class _TCPPort:
-    def __init__(
-        self, network: Network, reactor: VirtualReactor, address: Address, factory: Any
-    ) -> None:
+    def __init__(self, network: Network, reactor: Reactor, address: Address, factory: Any) -> None:
         self.address = address
         self.reactor = reactor
         self.factory = factory
@@ -206,9 +212,7 @@ class _TCPPort:
 
 
 class _Connector:
-    def __init__(
-        self, reactor: VirtualReactor, factory: Any, target: Address, timeout: float
-    ) -> None:
+    def __init__(self, reactor: Reactor, factory: Any, target: Address, timeout: float) -> None:
         self._factory = factory
         self._target = target
         self._over = False
@@ -247,7 +251,7 @@ class _Stream:
 
     disconnecting = False
 
-    def __init__(self, network: Network, reactor: VirtualReactor, peer_address: str) -> None:
+    def __init__(self, network: Network, reactor: Reactor, peer_address: str) -> None:
         self.peer: _Stream
         self._network = network
         self._reactor = reactor

@@ -328,9 +328,12 @@ class World:
         """The next thing that happens before `end`; False if nothing does."""
         at, act = self._events[0][0] if self._events else end + 1, self._run_event
         for machine in self.machines.values():
-            due = machine.reactor.due() if machine.reactor is not None else None
+            reactor = machine.reactor
+            if reactor is None:
+                continue
+            due = reactor.due()
             if due is not None and max(due, self.now) < at:
-                at, act = max(due, self.now), machine.reactor.iterate  # type: ignore[union-attr]
+                at, act = max(due, self.now), reactor.iterate
         if at > end:
             return False
         self.now = max(self.now, at)

@@ -425,7 +425,7 @@ class RisingTests(DetectorTestCase):
             verdicts.append(member)
             missed(member, began)
 
-        self.touch.missed = count  # type: ignore[method-assign]
+        self.patch(self.touch, "missed", count)
         for incarnation in range(9, 109):
             self.rise(incarnation)
             self.run_for(0.1)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, cast
 
 from hamcrest import assert_that, contains_inanyorder, empty, equal_to, has_length, is_
 
+from flip.membership.datagram import GossipProtocol
 from flip.membership.exchange import ERRANDS, Exchange
 from flip.membership.probe import TRIES, Probe
 from flip.membership.touch import Touch
@@ -58,7 +59,7 @@ class ExchangeTestCase(ClockTestCase):
         self.exchange = Exchange(
             self.clock,
             random.Random(1),
-            self.sent,  # type: ignore[arg-type]
+            cast(GossipProtocol, self.sent),
             self.roster,
             self.touch,
             TIMEOUT,
@@ -80,7 +81,7 @@ class ExchangeTestCase(ClockTestCase):
             ask_others=lambda probe: None,
             doubt=lambda probe: None,
         )
-        probe.answered = lambda: self.answered.append(probe)  # type: ignore[method-assign]
+        self.patch(probe, "answered", lambda: self.answered.append(probe))
         return probe
 
     def receive(self, sender: str, message: Any) -> None:

@@ -38,6 +38,11 @@ class FakeSocket:
         self.refuse: dict[int, OSError] = {}
         self.most = 212_992
 
+    @property
+    def typed(self) -> socket.socket:
+        """This object, for those who ask for a real socket."""
+        return cast(socket.socket, self)
+
     def recvfrom(self, size: int) -> tuple[bytes, Any]:
         if not self.inbox:
             raise BlockingIOError(errno.EAGAIN, "nothing there")
@@ -83,7 +88,7 @@ class GossipPortTests(SynchronousTestCase):
         self.listener = Listener()
         self.port = GossipPort(2200, self.listener, "10.0.0.1", 8192, MemoryReactorClock())
         self.socket = FakeSocket()
-        self.port.socket = cast(socket.socket, self.socket)
+        self.port.socket = self.socket.typed
 
     def test_timers_get_their_turn(self) -> None:
         """A flood, if of empty datagrams, is read in bursts."""
@@ -141,7 +146,7 @@ class SocketTests(SynchronousTestCase):
         """Who may exceeds the limit of the host."""
         self.patch(__import__("sys"), "platform", "linux")
         sock = FakeSocket()
-        enlarge(sock)  # type: ignore[arg-type]
+        enlarge(sock.typed)
         assert_that(sock.options, equal_to({(socket.SOL_SOCKET, SO_RCVBUFFORCE): RECEIVE_BUFFER}))
 
     def test_as_anybody(self) -> None:
@@ -150,29 +155,29 @@ class SocketTests(SynchronousTestCase):
         sock = FakeSocket()
         sock.refuse[SO_RCVBUFFORCE] = PermissionError(errno.EPERM, "Operation not permitted")
         sock.most = 10**9
-        enlarge(sock)  # type: ignore[arg-type]
+        enlarge(sock.typed)
         assert_that(sock.options, equal_to({(socket.SOL_SOCKET, socket.SO_RCVBUF): RECEIVE_BUFFER}))
 
     def test_bsd(self) -> None:
         """Where too much is refused, less is asked for, and never less than there was."""
         self.patch(__import__("sys"), "platform", "freebsd14")
         sock = FakeSocket()
-        enlarge(sock)  # type: ignore[arg-type]
+        enlarge(sock.typed)
         assert_that(sock.options, equal_to({(socket.SOL_SOCKET, socket.SO_RCVBUF): 131_072}))
         sock = FakeSocket()
         sock.most = 0
-        enlarge(sock)  # type: ignore[arg-type]
+        enlarge(sock.typed)
         assert_that(sock.options, empty())
 
     def test_marked(self) -> None:
         """Both families are marked as network control; where that fails, gossip goes on."""
         four, six = FakeSocket(), FakeSocket(socket.AF_INET6)
         for sock in (four, six):
-            mark(sock)  # type: ignore[arg-type]
+            mark(sock.typed)
         assert_that(four.options, equal_to({(socket.IPPROTO_IP, socket.IP_TOS): CS6}))
         assert_that(six.options, equal_to({(socket.IPPROTO_IPV6, socket.IPV6_TCLASS): CS6}))
         four.refuse[socket.IP_TOS] = PermissionError(errno.EPERM, "Operation not permitted")
-        mark(four)  # type: ignore[arg-type]
+        mark(four.typed)
 
     def test_real_socket(self) -> None:
         """A real socket takes both."""

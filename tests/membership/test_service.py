@@ -81,16 +81,16 @@ class Host:
 
     def listenUDP(self, port: int, protocol: Any, interface: str, **options: Any) -> Any:
         self._check("UDP", interface, port)
-        opened = self._test.network.open_udp(self, (interface, port), protocol)  # type: ignore[arg-type]
+        opened = self._test.network.open_udp(self, (interface, port), protocol)
         protocol.makeConnection(opened)
         return opened
 
     def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
         self._check("TCP", interface, port)
-        return self._test.network.open_tcp(self, (interface, port), factory)  # type: ignore[arg-type]
+        return self._test.network.open_tcp(self, (interface, port), factory)
 
     def connectTCP(self, host: str, port: int, factory: Any, timeout: float, **rest: Any) -> Any:
-        return self._test.network.connect_tcp(self, (host, port), factory, timeout)  # type: ignore[arg-type]
+        return self._test.network.connect_tcp(self, (host, port), factory, timeout)
 
     def _check(self, kind: str, interface: str, port: int) -> None:
         if kind in self.refused:
