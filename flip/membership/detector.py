@@ -101,6 +101,12 @@ class Detector:
         if self._loop.running:
             self._pace.add(members)
 
+    def ask_anew(self) -> None:
+        """Probe everybody: what was asked before this moment proves nothing any more."""
+        for probe in list(self._probes.values()):
+            probe.stop()
+        self.probe_soon(self._roster.others)
+
     def hear_out(self) -> None:
         """Probe whoever has not answered since this node last lost sight of the others."""
         self.probe_soon(self._touch.unheard())

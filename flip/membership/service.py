@@ -277,7 +277,7 @@ class Membership(Service):
             )
             self.touch.begin_epoch()
             _call_each(self._touch_observers)
-            self._detector.probe_soon(self.roster.others)
+            self._detector.ask_anew()
 
     def _changed(self, change: Change) -> None:
         member = self.roster[change.member]

@@ -15,6 +15,7 @@ from zope.interface import implementer
 if TYPE_CHECKING:
     from tests.cluster.network import Network
 
+WORK = 1e-6  # seconds that a call takes; nothing happens at quite the same time
 BACKLOG = 5000  # datagrams that a socket keeps for a process that does not read
 
 
@@ -34,13 +35,16 @@ class VirtualReactor:
         self.frozen = False
         self._network = network
         self._now = now
+        self._clock = 0.0
         self._heap: list[tuple[float, int, DelayedCall]] = []
         self._count = 0
         self._inbox: deque[Callable[[], None]] = deque()
         self._ports: list[Any] = []
 
     def seconds(self) -> float:
-        return self._now()
+        """The world's time, and a little more while this process works."""
+        self._clock = max(self._clock, self._now())
+        return self._clock
 
     def callLater(
         self, delay: float, callable: Callable[..., Any], *args: object, **kw: object
@@ -94,6 +98,7 @@ class VirtualReactor:
                 continue
             call.called = 1
             call.func(*call.args, **call.kw)
+            self._clock += WORK
         for entry in later:
             heapq.heappush(self._heap, entry)
 
@@ -101,6 +106,7 @@ class VirtualReactor:
         for _ in range(len(self._inbox)):
             if not self.dead:
                 self._inbox.popleft()()
+                self._clock += WORK
 
     def deliver(self, arrival: Callable[[], None]) -> None:
         """Something has arrived on a socket."""

@@ -46,6 +46,19 @@ class StallTests(ClusterTestCase):
             word = [at for at, event, _ in world["flip1"].runs if event == "alive"]
             assert_that(max(word), greater_than(max(let_go)), f"seed {seed}")
 
+    def test_thaw(self) -> None:
+        """A node that stood still asks at once, and only answers to that bring it in touch."""
+        for seed in range(20):
+            world = self.story(seed)
+            world.run(world.rng.uniform(0, 3))
+            world["flip1"].freeze()
+            world.run(10 + world.rng.uniform(0, 1))
+            world["flip1"].thaw()
+            membership = world["flip1"].running_node.parts.membership
+            assert_that(membership.in_touch, equal_to(False), f"seed {seed}")
+            took = world.await_touch("flip1", 1)
+            assert_that(took, less_than(0.02), f"seed {seed}")
+
     def test_short_freeze(self) -> None:
         """A pause shorter than a probe's time is no failure."""
         for seed in range(10):

@@ -320,6 +320,11 @@ class World:
         """Let time pass until a deferred fires."""
         return self.run_until(lambda: bool(deferred.called), limit)
 
+    def await_touch(self, id: str, limit: float) -> float:
+        """Let time pass until a node is in touch."""
+        membership = self.machines[id].running_node.parts.membership
+        return self.run_until(lambda: membership.in_touch, limit)
+
     def await_end(self, machine: Machine, limit: float) -> float:
         """Let time pass until no process runs on a machine."""
         return self.run_until(lambda: machine.node is None, limit)
