@@ -6,7 +6,8 @@ against 0.8) and grows with the daemon's memory; a launcher such as setsid(1) co
 one more exec (1.4 to 4 ms), hides why an exec failed, and macOS has none.
 os.posix_spawn makes the session itself, and reports a failed exec as an OSError. The
 rest is what Twisted's own Process does, by the same public means: descriptors in the
-reactor, and the reactor's reaper, which runs on SIGCHLD.
+reactor, the reactor's reaper, which runs on SIGCHLD, and a ProcessProtocol that hears
+of it all.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.process import registerReapProcessHandler, unregisterReapProcessHandler
+from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -30,7 +33,6 @@ BREATH = 0.01  # seconds between two reads of a hook that floods its output
 STDOUT, STDERR = 1, 2
 
 Received = Callable[[int, bytes], None]
-Ended = Callable[[int | None], None]
 
 
 class Child:
@@ -60,20 +62,20 @@ class Child:
         os.close(err_end)
         self._reactor = reactor
         self._pipes = (_Pipe(reactor, STDOUT, out), _Pipe(reactor, STDERR, err))
-        self._ended: Ended = _ignore
+        self._protocol: ProcessProtocol | None = None
         self._alive = True
         self._condemned = False
 
-    def watch(self, received: Received, ended: Ended) -> None:
+    def watch(self, protocol: ProcessProtocol) -> None:
         """Begin to read and to wait.
 
-        :param received: called with 1 or 2 (standard output or error) and bytes.
-        :param ended: called once when the process has exited, with its wait status (None when
-            other code took it), whoever holds its pipes; what it had written by then was received.
+        The protocol hears of the output, and then of the end, once: when the process
+        has exited, whoever holds its pipes. The reason is a `ProcessDone`, a
+        `ProcessTerminated`, or a `ProcessExitedAlready` when other code took the status.
         """
-        self._ended = ended
+        self._protocol = protocol
         for pipe in self._pipes:
-            pipe.start(received)
+            pipe.start(protocol.childDataReceived)
         registerReapProcessHandler(self.pid, self)
 
     def signal_group(self, number: int) -> None:
@@ -114,7 +116,10 @@ class Child:
         for pipe in self._pipes:
             pipe.drain()
             pipe.close()
-        self._ended(status)
+        if self._protocol is not None:
+            reason = Failure(_reason(status))
+            self._protocol.processExited(reason)
+            self._protocol.processEnded(reason)
 
 
 @implementer(IReadDescriptor)
@@ -237,5 +242,11 @@ def _above_standard_streams(fd: int) -> int:
     return moved
 
 
-def _ignore(status: int | None) -> None:
-    """What ends before it is watched ends unheard."""
+def _reason(status: int | None) -> Exception:
+    """A wait status, as Twisted's process protocols are told of it."""
+    if status is None:
+        return ProcessExitedAlready()
+    code = os.waitstatus_to_exitcode(status)
+    if code == 0:
+        return ProcessDone(status)
+    return ProcessTerminated(max(code, 0) or None, max(-code, 0) or None, status)

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
 
 from flip.errors import HookFailed
-from flip.holdings.child import STDERR, STDOUT, Child, Ended, Received
+from flip.holdings.child import STDERR, STDOUT, Child
 from flip.holdings.hooks import Hook
 from flip.holdings.output import Lines
 from flip.log import Logger
@@ -59,7 +62,7 @@ class HookResult:
 class _Process(Protocol):
     pid: int
 
-    def watch(self, received: Received, ended: Ended) -> None: ...
+    def watch(self, protocol: ProcessProtocol) -> None: ...
 
     def signal_group(self, number: int) -> None: ...
 
@@ -119,7 +122,7 @@ class HookRunner:
         return environment
 
 
-class _Run:
+class _Run(ProcessProtocol):
     """One hook that runs: its clock, its output, its verdict."""
 
     def __init__(self, reactor: Any, call: HookCall, process: _Process, started: float) -> None:
@@ -135,7 +138,13 @@ class _Run:
         self._verdict: str | None = None
         self._ended = False
         self._timer = reactor.callLater(call.timeout, self._terminate)
-        process.watch(lambda stream, data: self._lines[stream].received(data), self._end)
+        process.watch(self)
+
+    def outReceived(self, data: bytes) -> None:
+        self._lines[STDOUT].received(data)
+
+    def errReceived(self, data: bytes) -> None:
+        self._lines[STDERR].received(data)
 
     def _terminate(self) -> None:
         # After a stall of the daemon its timers come first; the hook may have ended.
@@ -180,7 +189,7 @@ class _Run:
                 error=error.strerror,
             )
 
-    def _end(self, status: int | None) -> None:
+    def processEnded(self, reason: Failure) -> None:
         self._ended = True
         if self._timer.active():
             self._timer.cancel()
@@ -191,13 +200,13 @@ class _Run:
             self._say(_log.warn, f"({dropped} more bytes of output are not logged)")
         if self.done.called:
             return
-        verdict = self._verdict or _describe(status)
+        verdict = self._verdict or _describe(reason.value)
         if verdict is None:
             self.done.callback(HookResult(self._reactor.seconds() - self._started))
             return
         said = self._lines[STDERR].last or self._lines[STDOUT].last
-        reason = f"{self._call.hook.name}: {verdict}"
-        self.done.errback(HookFailed(f"{reason} (it said: {said})" if said else reason))
+        text = f"{self._call.hook.name}: {verdict}"
+        self.done.errback(HookFailed(f"{text} (it said: {said})" if said else text))
 
     def _say(self, log: Callable[..., None], line: str) -> None:
         log("{system}: {event} {datum} says: {line}", **self._names(), line=line)
@@ -207,19 +216,18 @@ class _Run:
         return {"system": call.system, "event": call.event, "datum": call.datum}
 
 
-def _describe(status: int | None) -> str | None:
-    """What a wait status means, None when it is success."""
-    if status is None:
-        return "ended, but other code in this process took its exit status"
-    code = os.waitstatus_to_exitcode(status)
-    if code == 0:
+def _describe(reason: BaseException | None) -> str | None:
+    """What the end of a process means, None when it is success."""
+    if isinstance(reason, ProcessDone):
         return None
-    if code > 0:
-        return f"exit status {code}"
+    if not isinstance(reason, ProcessTerminated):
+        return "ended, but other code in this process took its exit status"
+    if reason.signal is None:
+        return f"exit status {reason.exitCode}"
     try:
-        return f"killed by {signal.Signals(-code).name}"
+        return f"killed by {signal.Signals(reason.signal).name}"
     except ValueError:  # a real-time signal
-        return f"killed by signal {-code}"
+        return f"killed by signal {reason.signal}"
 
 
 def _why(call: HookCall, error: Exception) -> str:

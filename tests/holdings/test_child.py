@@ -88,19 +88,24 @@ import os, sys
 for fd in (0, 1, 2):
     os.close(fd)
 from twisted.internet import reactor
+from twisted.internet.protocol import ProcessProtocol
 from flip.holdings.child import Child
 
 received = []
 script = b"cat; echo out; echo err >&2; exit 7"
 
-def ended(status):
-    with open(sys.argv[1], "w") as file:
-        file.write(repr((sorted(received), os.waitstatus_to_exitcode(status))))
-    reactor.stop()
+class Hook(ProcessProtocol):
+    def childDataReceived(self, stream, data):
+        received.append((stream, data))
+
+    def processEnded(self, reason):
+        with open(sys.argv[1], "w") as file:
+            file.write(repr((sorted(received), reason.value.exitCode)))
+        reactor.stop()
 
 def start():
     child = Child(reactor, [b"/bin/sh", b"-c", script], {b"PATH": b"/usr/bin:/bin"})
-    child.watch(lambda stream, data: received.append((stream, data)), ended)
+    child.watch(Hook())
 
 reactor.callWhenRunning(start)
 reactor.run()

@@ -9,7 +9,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,15 +25,16 @@ from hamcrest import (
 )
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import Clock, LoopingCall, deferLater
 from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import provider
 
 from flip.errors import HookFailed
 from flip.holdings import runner as module
-from flip.holdings.child import Received
 from flip.holdings.hooks import Hook
 from flip.holdings.output import LINES
 from flip.holdings.runner import DEFAULT_PATH, HookCall, HookResult, HookRunner
@@ -447,17 +448,22 @@ class FakeProcess:
 
     def __init__(self, *_: object) -> None:
         self.signals: list[int] = []
-        self.exited: int | None = None
+        self.exited = False
 
-    def watch(self, received: Received, ended: Callable[[int], None]) -> None:
-        self.received, self.ended = received, ended
+    def watch(self, protocol: ProcessProtocol) -> None:
+        self.protocol = protocol
+
+    def end(self, number: int = 0) -> None:
+        """Exit well, or by a signal."""
+        reason = ProcessTerminated(signal=number, status=number) if number else ProcessDone(0)
+        self.protocol.processEnded(Failure(reason))
 
     def signal_group(self, number: int) -> None:
         self.signals.append(number)
 
     def reapProcess(self) -> None:
-        if self.exited is not None:
-            self.ended(self.exited)
+        if self.exited:
+            self.end()
 
 
 class ClockTests(SynchronousTestCase):
@@ -477,7 +483,7 @@ class ClockTests(SynchronousTestCase):
     def test_result(self) -> None:
         """The duration is that of the reactor's clock; no timer stays."""
         self.clock.advance(3)
-        self.process.ended(0)
+        self.process.end()
         assert_that(self.successResultOf(self.done).duration, equal_to(3))
         assert_that(self.clock.getDelayedCalls(), equal_to([]))
 
@@ -494,14 +500,14 @@ class ClockTests(SynchronousTestCase):
         self.clock.advance(1)
         assert_that(self.events, has_item(has_entries(pid=4711, log_level=LogLevel.error)))
         self.assertNoResult(self.done)
-        self.process.ended(9)
+        self.process.end(9)
         error = self.failureResultOf(self.done, HookFailed).value
         assert_that(str(error), contains_string("no end within 10 s: terminated, then killed"))
         assert_that(self.clock.getDelayedCalls(), equal_to([]))
 
     def test_daemon_was_frozen(self) -> None:
         """A hook that ended while the daemon stood still has not taken too long."""
-        self.process.exited = 0
+        self.process.exited = True
         self.clock.advance(1000)
         assert_that(self.successResultOf(self.done), instance_of(HookResult))
         assert_that(self.process.signals, equal_to([]))
@@ -511,7 +517,7 @@ class ClockTests(SynchronousTestCase):
         self.done.cancel()
         self.failureResultOf(self.done, HookFailed)
         assert_that(self.process.signals, equal_to([signal.SIGKILL]))
-        self.process.ended(9)
+        self.process.end(9)
         assert_that(self.clock.getDelayedCalls(), equal_to([]))
 
     def test_may_not_be_signalled(self) -> None:
@@ -523,5 +529,5 @@ class ClockTests(SynchronousTestCase):
         self.patch(self.process, "signal_group", refuse)
         self.clock.advance(10)
         assert_that(self.events, has_item(has_entries(name="SIGTERM", log_level=LogLevel.error)))
-        self.process.ended(0)
+        self.process.end()
         self.failureResultOf(self.done, HookFailed)
