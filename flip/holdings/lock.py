@@ -16,7 +16,6 @@ class DirectoryLock:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
         self._path = directory / "lock"
         self._fd: int | None = None
 

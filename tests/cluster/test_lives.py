@@ -237,17 +237,19 @@ class DoubleTests(ClusterTestCase):
 class ManyTests(ClusterTestCase):
     """What one death costs among many."""
 
-    def test_sweep_ends(self) -> None:
-        """The doubt about one dead member does not make everybody probe everybody for ever (S1)."""
+    def fifty(self) -> World:
+        """Fifty nodes that have settled."""
         world = self.cluster(larger(50, 0))
         world.start()
+        nodes = [machine.running_node for machine in world.machines.values()]
         world.run_until(
-            lambda: (
-                at_rest(world)
-                and all(m.running_node.parts.membership.settled for m in world.machines.values())
-            ),
-            60,
+            lambda: at_rest(world) and all(node.parts.membership.settled for node in nodes), 60
         )
+        return world
+
+    def test_sweep_ends(self) -> None:
+        """The doubt about one dead member does not make everybody probe everybody for ever (S1)."""
+        world = self.fifty()
         world.run(5)
         idle = packets(world, 5)
         world["n7"].kill()
@@ -261,15 +263,7 @@ class ManyTests(ClusterTestCase):
 
     def test_many_deaths(self) -> None:
         """A third of fifty nodes dies at once: all are found, nobody else is."""
-        world = self.cluster(larger(50, 0))
-        world.start()
-        world.run_until(
-            lambda: (
-                at_rest(world)
-                and all(m.running_node.parts.membership.settled for m in world.machines.values())
-            ),
-            60,
-        )
+        world = self.fifty()
         dead = random.Random(1).sample(sorted(world.machines), 16)
         for id in dead:
             world[id].kill()
