@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import resource
@@ -153,7 +154,9 @@ class ProcessTests(TestCase):
 
     async def test_descriptors_are_not_inherited(self) -> None:
         """What the daemon itself inherited from its starter does not reach the hook."""
-        fd = os.open("/dev/null", os.O_RDONLY)
+        null = os.open("/dev/null", os.O_RDONLY)
+        self.addCleanup(os.close, null)
+        fd = fcntl.fcntl(null, fcntl.F_DUPFD, 100)  # shells use those from 10 on
         self.addCleanup(os.close, fd)
         os.set_inheritable(fd, True)
         await self.run_hook(f"if [ -e /dev/fd/{fd} ]; then exit 1; fi")
