@@ -40,6 +40,10 @@ LAYERS: dict[str, set[str]] = {
         "flip.config", "flip.wire", "flip.membership", "flip.allocation", "flip.holdings",
         "flip.control", "flip.node",
     },
+    "flip.simulation": {
+        "flip.config", "flip.wire", "flip.membership", "flip.allocation", "flip.holdings",
+        "flip.control", "flip.node",
+    },
 }  # fmt: skip
 ABOVE_ALL = {"flip.cli", "flip.demo"}  # what people type may ask for anything
 ALONE = {"flip.hooks"}  # run by the system's python, not as a part of flip

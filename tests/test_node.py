@@ -9,9 +9,10 @@ from twisted.internet.interfaces import IListeningPort
 
 from flip.errors import CannotListen, StateDirectoryInUse
 from flip.holdings.journal import Journal
+from flip.simulation.machine import START, Machine
+from flip.simulation.world import World
 from flip.wire.messages import Status
 from tests.cluster.case import ALL_ACTIVE, FLIP1_DOWN, ClusterTestCase, holdings
-from tests.cluster.world import START, Machine, World
 from tests.matchers import raises
 
 
@@ -149,7 +150,7 @@ def _squat(world: World, squatter: Machine, listen: str) -> IListeningPort:
     """Open a port of flip1's address, as a process that is not flip."""
     from twisted.internet.protocol import DatagramProtocol, Factory
 
-    from tests.cluster.reactor import VirtualReactor
+    from flip.simulation.reactor import VirtualReactor
 
     reactor = VirtualReactor(squatter.address, world.network, lambda: world.now)
     protocol = DatagramProtocol() if listen == "listenUDP" else Factory()

@@ -9,7 +9,7 @@ from typing import Any
 from hamcrest import assert_that, equal_to
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.cluster.world import World
+from flip.simulation.world import World
 
 ONE, TWO = "192.168.0.1", "192.168.0.2"
 STORY: dict[str, Any] = {

@@ -9,6 +9,7 @@ from hamcrest import assert_that, contains_string, equal_to, has_key, less_than
 
 from flip.allocation import plan
 from flip.config import Config
+from flip.simulation.world import World
 from tests.cluster.case import (
     ALL_ACTIVE,
     ONE,
@@ -19,7 +20,6 @@ from tests.cluster.case import (
     at_rest,
     holdings,
 )
-from tests.cluster.world import World
 from tests.matchers import has_item, not_
 
 THREE = "192.168.0.3"

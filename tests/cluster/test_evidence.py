@@ -5,6 +5,7 @@ from __future__ import annotations
 from hamcrest import assert_that, equal_to, less_than
 
 from flip.membership.roster import State
+from flip.simulation.world import World
 from tests.cluster.case import (
     ALL_ACTIVE,
     FLIP1_DOWN,
@@ -17,7 +18,6 @@ from tests.cluster.case import (
     holdings,
     larger,
 )
-from tests.cluster.world import World
 
 PROBE = 1.5
 

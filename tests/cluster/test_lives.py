@@ -8,6 +8,8 @@ from dataclasses import replace
 from hamcrest import assert_that, equal_to, greater_than, less_than, only_contains, starts_with
 
 from flip.membership.roster import State
+from flip.simulation.machine import Machine
+from flip.simulation.world import World
 from tests.cluster.case import (
     ALL_ACTIVE,
     FLIP1_DOWN,
@@ -19,7 +21,6 @@ from tests.cluster.case import (
     holdings,
     larger,
 )
-from tests.cluster.world import Machine, World
 from tests.matchers import has_item
 
 

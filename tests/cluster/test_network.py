@@ -7,6 +7,7 @@ from itertools import permutations
 from hamcrest import assert_that, equal_to, greater_than, less_than
 
 from flip.membership.roster import State
+from flip.simulation.world import World
 from tests.cluster.case import (
     ALL_ACTIVE,
     DETECTION,
@@ -20,7 +21,6 @@ from tests.cluster.case import (
     larger,
     system,
 )
-from tests.cluster.world import World
 
 PAIRS = (("flip", "flip1"), ("flip", "flip2"), ("flip1", "flip2"))
 

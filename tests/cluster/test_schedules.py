@@ -19,8 +19,9 @@ from hamcrest import assert_that, equal_to
 
 from flip.allocation import plan
 from flip.membership.roster import State
+from flip.simulation.machine import Machine
+from flip.simulation.world import World
 from tests.cluster.case import STORY, ClusterTestCase, at_rest, holdings, larger
-from tests.cluster.world import Machine, World
 
 COUNT = int(os.environ.get("FLIP_SCHEDULES", "40"))
 FAULTS = 12

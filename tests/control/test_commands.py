@@ -9,8 +9,8 @@ from twisted.logger import capturedLogs, formatEvent
 
 from flip.control.commands import commands
 from flip.errors import BadRequest, CannotRelease
+from flip.simulation.world import World
 from tests.cluster.case import ALL_ACTIVE, ONE, TWO, ClusterTestCase, holdings
-from tests.cluster.world import World
 
 
 def ask(world: World, id: str, command: str, **request: Any) -> Any:

@@ -10,8 +10,8 @@ from hamcrest import assert_that, contains_string, empty, equal_to, has_key, les
 
 from flip.control.status import status
 from flip.holdings.journal import RETRY
+from flip.simulation.world import World
 from tests.cluster.case import ONE, TWO, ClusterTestCase, larger, system
-from tests.cluster.world import World
 from tests.matchers import all_of, has_entries, has_item
 
 

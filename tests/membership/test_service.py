@@ -29,10 +29,10 @@ from flip.membership.own import LEAP
 from flip.membership.push import SMALL
 from flip.membership.roster import State
 from flip.membership.service import Membership
+from flip.simulation.network import Address, Network
 from flip.wire.claims import Phase, claims_hash
 from flip.wire.messages import Ack, Datagram, Ping, Status, decode_datagram
 from flip.wire.seal import Channel, Seal
-from tests.cluster.network import Address, Network
 from tests.matchers import only_contains
 from tests.membership.samples import ClockTestCase, votes
 

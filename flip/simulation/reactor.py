@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 if TYPE_CHECKING:
-    from tests.cluster.network import Network
+    from flip.simulation.network import Network
 
 WORK = 1e-6  # seconds that a call takes; nothing happens at quite the same time
 BACKLOG = 5000  # datagrams that a socket keeps for a process that does not read

@@ -1,0 +1,1 @@
+"""Whole real nodes on virtual time: machines, network, hooks and faults from one seed."""
