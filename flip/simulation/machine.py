@@ -14,7 +14,7 @@ from flip.errors import HookFailed
 from flip.holdings.hooks import Hook
 from flip.holdings.journal import Journal
 from flip.holdings.runner import HookCall, HookResult
-from flip.membership.roster import State
+from flip.membership.roster import Change, State
 from flip.node import Node
 from flip.simulation.reactor import VirtualReactor
 
@@ -30,7 +30,7 @@ class Machine:
     """A host: its disk and what it serves outlive the processes that run on it.
 
     :ivar served: what the hooks made live here; counted from the start of
-        `alive` to the end of `down`.
+        `alive` to the end of `down`. Changed by `serve` and `cease` only.
     """
 
     def __init__(self, world: World, config: Config, disk: Path) -> None:
@@ -91,6 +91,8 @@ class Machine:
         )
         world.disturb(f"{self.id} starts")
         self.node.startService()
+        self.node.parts.membership.roster.subscribe(self._member_changed)
+        self._process_changed()
 
     def wall(self) -> float:
         return START + self._world.now + self.wall_offset
@@ -107,11 +109,13 @@ class Machine:
         self.reactor.die()
         node.journal.close()
         self.reactor = self.node = None
+        self._process_changed()
 
     def reboot(self) -> None:
         """The machine's power fails: what it served is gone."""
         self.kill()
-        self.served.clear()
+        for point in sorted(self.served):
+            self.cease(point)
 
     def lose_disk(self) -> None:
         shutil.rmtree(self.disk, ignore_errors=True)
@@ -127,12 +131,37 @@ class Machine:
         assert self.reactor is not None
         self._world.disturb(f"{self.id} freezes")
         self.reactor.frozen = True
+        self._process_changed()
 
     def thaw(self) -> None:
         assert self.reactor is not None
         self._world.disturb(f"{self.id} thaws")
         self.reactor.frozen = False
+        self._process_changed()
         self.reactor.iterate(sockets_first=self._world.rng.random() < 0.5)
+
+    def serve(self, point: Point) -> None:
+        """Make a data point live here, as an `alive` hook does."""
+        if point not in self.served:
+            self.served.add(point)
+            for served_changed in self._world.observers.served_changed:
+                served_changed(self, point, True)
+
+    def cease(self, point: Point) -> None:
+        """A data point is no longer live here, as after a `down` hook."""
+        if point in self.served:
+            self.served.discard(point)
+            for served_changed in self._world.observers.served_changed:
+                served_changed(self, point, False)
+
+    def _process_changed(self) -> None:
+        for process_changed in self._world.observers.process_changed:
+            process_changed(self)
+
+    def _member_changed(self, change: Change) -> None:
+        if change.state is not change.state_before:
+            for member_changed in self._world.observers.member_changed:
+                member_changed(self, change.member, change.state_before, change.state)
 
     def state(self, member: str) -> State:
         """What this node thinks of a member."""
@@ -156,7 +185,7 @@ class Hooks:
         machine.runs.append((world.now, call.event, call.datum))
         world.hook_started(machine, call)
         if call.event == "alive":
-            machine.served.add(point)
+            machine.serve(point)
         key = call.event, call.datum
         hangs, fails = key in machine.hanging, key in machine.failing
         duration = call.timeout if hangs else world.rng.uniform(*machine.hook_time)
@@ -165,8 +194,8 @@ class Hooks:
         def end() -> None:
             good = not (hangs or fails)
             if call.event == "down" and good:
-                machine.served.discard(point)
-            world.note(f"{machine.id}: {call.event} {call.datum} {'done' if good else 'failed'}")
+                machine.cease(point)
+            world.hook_ended(machine, call, good)
             self._reactor.deliver(lambda: report(good))
 
         def report(good: bool) -> None:

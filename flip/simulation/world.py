@@ -24,6 +24,7 @@ from flip.config import Config, load
 from flip.holdings.runner import HookCall
 from flip.simulation.machine import Machine, Point
 from flip.simulation.network import Network
+from flip.simulation.observer import Observer, Observers
 
 CALM = 4.0  # seconds without a fault after which members know of each other's claims
 AT_ONCE = 0.05  # seconds within which two that take the same cannot know of each other
@@ -45,6 +46,7 @@ class World:
         self.seed = seed
         self.rng = random.Random(seed)
         self.history: deque[str] = deque(maxlen=60)
+        self.observers = Observers()
         self.network = Network(self.schedule, self.rng)
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
@@ -75,6 +77,10 @@ class World:
             if machine.node is not None:
                 machine.kill()
         shutil.rmtree(self._root)
+
+    def observe(self, observer: Observer) -> None:
+        """Tell `observer` of what happens from now on."""
+        self.observers.add(observer)
 
     def __getitem__(self, id: str) -> Machine:
         return self.machines[id]
@@ -118,8 +124,14 @@ class World:
         began = (at for at, event, name in machine.runs if (event, name) == ("alive", datum))
         return max(began, default=float("-inf"))
 
+    def fault(self, text: str, began: bool = True) -> None:
+        """Tell all observers of a fault, or (`began` False) of the end of one."""
+        self.disturb(text if began else f"no longer: {text}")
+        for fault in self.observers.fault:
+            fault(text, began)
+
     def disturb(self, text: str) -> None:
-        """A fault, or the end of one."""
+        """Something happens after which members may not know of each other for a while."""
         self._disturbed = self.now
         self.note(text)
 
@@ -183,6 +195,8 @@ class World:
         self.now = max(self.now, at)
         act()
         self._check()
+        for stepped in self.observers.stepped:
+            stepped(self)
         return True
 
     def _run_event(self) -> None:
@@ -197,6 +211,8 @@ class World:
     def hook_started(self, machine: Machine, call: HookCall) -> None:
         """R1: a node that has not settled starts to hold nothing; R2: it claims first."""
         self.note(f"{machine.id}: {call.event} {call.datum}")
+        for hook_started in self.observers.hook_started:
+            hook_started(machine, call)
         if call.event != "alive":
             return
         parts = machine.running_node.parts
@@ -209,6 +225,12 @@ class World:
             raise self.violation(f"{machine.id} runs alive for {call.datum} without a claim")
         if fresh and self.now - self._disturbed > CALM:
             self._check_nobody_serves(machine, (call.system, call.datum))
+
+    def hook_ended(self, machine: Machine, call: HookCall, good: bool) -> None:
+        """A hook of a machine has ended; its process may be gone by now."""
+        self.note(f"{machine.id}: {call.event} {call.datum} {'done' if good else 'failed'}")
+        for hook_ended in self.observers.hook_ended:
+            hook_ended(machine, call, good)
 
     def _check_nobody_serves(self, taker: Machine, point: Point) -> None:
         """R2: break before make, for nodes that have known of each other for a while."""

@@ -169,7 +169,7 @@ class StartTests(ClusterTestCase):
         world = self.story()
         world["flip1"].kill()
         world["flip1"].lose_disk()
-        world["flip1"].served.add(("ip", ONE))
+        world["flip1"].serve(("ip", ONE))
         world.start("flip1")
         self.await_holdings(world, ALL_ACTIVE)
         world.run(5)

@@ -68,7 +68,7 @@ class ReleaseTests(ClusterTestCase):
     def test_forced(self) -> None:
         """The claim goes, it is told, and the heir takes over at once."""
         world = self.stuck()
-        world["flip"].served.discard(("ip", TWO))  # by hand
+        world["flip"].cease(("ip", TWO))  # by hand
         with capturedLogs() as logs:
             ask(world, "flip", "release", system="ip", datum=TWO, force=True)
         assert_that(formatEvent(logs[0]), contains_string("dropped by force"))
