@@ -22,6 +22,7 @@ from flip.config import Config, load
 from flip.control.commands import commands
 from flip.control.server import ControlService
 from flip.errors import FlipError
+from flip.holdings.disk import StateDirectory
 from flip.holdings.hooks import Hook, find_hooks
 from flip.holdings.journal import Journal
 from flip.holdings.runner import HookRunner
@@ -104,7 +105,7 @@ class Daemon(MultiService):
             random.SystemRandom(),
             keys=tuple(stretch(key) for key in config.keys),
             wall=time.time,
-            journal=Journal(config.state_dir, now=time.time),
+            journal=Journal(StateDirectory(config.state_dir), now=time.time),
             runner=HookRunner(reactor, os.environ),
             hooks=hooks,
             failed=self._fail,

@@ -8,6 +8,7 @@ from hamcrest import assert_that, calling, empty, equal_to, greater_than, has_it
 from twisted.internet.interfaces import IListeningPort
 
 from flip.errors import CannotListen, StateDirectoryInUse
+from flip.holdings.disk import StateDirectory
 from flip.holdings.journal import Journal
 from flip.simulation.machine import START, Machine
 from flip.simulation.world import World
@@ -21,7 +22,7 @@ class NodeTestCase(ClusterTestCase):
 
     def journal(self, machine: Machine) -> Journal:
         """The machine's journal, as the next process finds it."""
-        journal = Journal(machine.disk, now=time.time)
+        journal = Journal(StateDirectory(machine.disk), now=time.time)
         journal.open()
         self.addCleanup(journal.close)
         return journal

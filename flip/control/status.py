@@ -64,7 +64,7 @@ def status(node: Parts) -> dict[str, Any]:
         "members": {member.id: _member(node, member, now) for member in membership.roster},
         "systems": {name: _system(node, held) for name, held in keeper.systems.items()},
         "alarms": _alarms(node),
-        "journal": {"path": str(node.journal.path), "error": node.journal.error},
+        "journal": {"path": node.journal.path, "error": node.journal.error},
         "traffic": dict(membership.protocol.traffic),
         "events": [
             {"time": event.time, "kind": event.kind, "text": event.text}

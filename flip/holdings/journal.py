@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 from flip.errors import JournalUnreadable, StateDirectoryInUse
-from flip.holdings.lock import DirectoryLock
+from flip.holdings.disk import Disk
 from flip.holdings.store import (
     DOWNS_KEPT,
     EVENTS_KEPT,
@@ -20,7 +19,6 @@ from flip.holdings.store import (
     Event,
     Held,
     Store,
-    set_aside,
 )
 from flip.log import Logger
 
@@ -34,7 +32,7 @@ _log = Logger()
 
 
 class Journal:
-    """The memory of one node, kept in a directory that no other live node uses.
+    """The memory of one node, kept on a disk that no other live node uses.
 
     What it says while the process runs comes from memory and is always right. A
     disk that is full, read-only or damaged is reported and never in the way:
@@ -44,17 +42,15 @@ class Journal:
     fork.
     """
 
-    def __init__(self, directory: Path, *, now: Callable[[], float]) -> None:
+    def __init__(self, disk: Disk, *, now: Callable[[], float]) -> None:
         """
-        :param directory: made with mode 0700 if it is missing.
         :param now: seconds of the wall clock.
         """
-        self.path = directory / "journal.sqlite"
+        self.path = disk.name
         self.clean = False
         self.error: str | None = None
-        self._stale = directory / "journal.stale"  # exists: the database missed something
+        self._disk = disk
         self._now = now
-        self._lock = DirectoryLock(directory)
         self._store: Store | None = None
         self._contents = Contents()
         self._changes: list[Change] = []
@@ -75,7 +71,7 @@ class Journal:
         try:
             store = self._connect()
             self._contents = store.found or self._contents
-            self._contents.complete &= not self._stale.exists()
+            self._contents.complete &= not self._disk.stale
             # A write, to see at once whether the disk takes any.
             self._apply(store, self._remember_complete())
         except FAILURES as error:
@@ -91,7 +87,7 @@ class Journal:
         if self._store is not None:
             self._store.close()
             self._store = None
-        self._lock.release()
+        self._disk.unlock()
 
     @property
     def incarnation(self) -> int:
@@ -190,19 +186,19 @@ class Journal:
         return partial(Store.remember, name="complete", value=self._contents.complete)
 
     def _connect(self) -> Store:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock.acquire()
+        self._disk.lock()
         try:
-            self._store = Store(self.path)
+            self._store = Store(self._disk.connect())
         except JournalUnreadable as error:
             stamp = datetime.fromtimestamp(self._now(), UTC).strftime("%Y%m%dT%H%M%SZ")
-            self._report(f"{error} It is kept as {set_aside(self.path, stamp)}; here is a new one.")
-            self._store = Store(self.path)
+            aside = self._disk.set_aside(stamp)
+            self._report(f"{error} It is kept as {aside}; here is a new one.")
+            self._store = Store(self._disk.connect())
         return self._store
 
     def _apply(self, store: Store, *changes: Change) -> None:
         store.apply([*changes, *(partial(Store.note_event, event=event) for event in self._news)])
-        self._stale.unlink(missing_ok=True)
+        self._disk.clear_stale()
         self._changes.clear()
         self._news.clear()
 
@@ -211,10 +207,10 @@ class Journal:
             self._store.close()
             self._store = None
         self._changes.clear()  # everything is written again, from memory
-        if self._lock.held:
+        if self._disk.locked:
             # Often works on a full disk. Where it does not, nothing more can be done.
             with suppress(OSError):
-                self._stale.touch(mode=0o600)
+                self._disk.mark_stale()
         self.error = str(error)
         self._tried = now = self._now()
         if abs(now - self._reported) >= REPORT:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 from flip.errors import JournalUnreadable
@@ -17,7 +14,6 @@ from flip.wire.claims import Phase
 SCHEMA = 1  # kept in user_version; 0 is a new file
 EVENTS_KEPT = 10_000
 DOWNS_KEPT = 100
-BUSY_TIMEOUT = 0.1  # seconds that somebody's sqlite3 shell may hold up the reactor
 TABLES = (
     "CREATE TABLE held (system TEXT, datum TEXT, phase INTEGER, down TEXT, config TEXT,"
     " PRIMARY KEY (system, datum)) WITHOUT ROWID",
@@ -72,13 +68,13 @@ class Store:
     method may raise `sqlite3.Error`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, database: sqlite3.Connection) -> None:
         """
+        :param database: closed when this fails.
         :raises JournalUnreadable: the file is damaged, or a newer flip's.
-        :raises OSError, sqlite3.Error: it cannot be opened or made.
+        :raises sqlite3.Error: it cannot be read or prepared.
         """
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # hooks' config may hold secrets
-        self._database = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
+        self._database = database
         try:
             self.found = self._prepare()
         except (ValueError, TypeError, sqlite3.Error) as error:
@@ -179,12 +175,3 @@ def _is_damage(error: sqlite3.Error) -> bool:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     primary = code & 0xFF  # the other bytes refine it
     return primary in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-def set_aside(path: Path, mark: str) -> Path:
-    """Move an unreadable database, and what belongs to it, out of the way; its new name."""
-    aside = path.with_name(f"{path.name}.unreadable-{mark}")
-    for suffix in ("", "-wal", "-shm"):  # a stray -wal would be played into the new database
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(f"{path}{suffix}", f"{aside}{suffix}")
-    return aside

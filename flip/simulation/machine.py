@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from twisted.internet.defer import Deferred
 
 from flip.config import Config
 from flip.errors import HookFailed
+from flip.holdings.disk import StateDirectory
 from flip.holdings.hooks import Hook
 from flip.holdings.journal import Journal
 from flip.holdings.runner import HookCall, HookResult
@@ -59,6 +61,11 @@ class Machine:
         return self.reactor is not None and not self.reactor.frozen
 
     @property
+    def guarded(self) -> bool:
+        """Whether anything runs here that lets go of exclusive data points in time."""
+        return self.running
+
+    @property
     def running_node(self) -> Node:
         """The node of this machine's process, also while that is frozen.
 
@@ -84,7 +91,7 @@ class Machine:
             random.Random(world.rng.getrandbits(64)),
             keys=(KEY,),
             wall=self.wall,
-            journal=Journal(self.disk, now=self.wall),
+            journal=Journal(StateDirectory(self.disk), now=self.wall),
             runner=Hooks(self, reactor),
             hooks=hooks,
             failed=self._ended,
@@ -116,6 +123,23 @@ class Machine:
         self.kill()
         for point in sorted(self.served):
             self.cease(point)
+
+    def recorded(self) -> set[Point] | None:
+        """What the journal on disk names; None where it does not claim to name all.
+
+        This is what the next life of the node goes by, if this one ends now.
+        """
+        path = self.disk / "journal.sqlite"
+        if not path.exists() or (self.disk / "journal.stale").exists():
+            return None
+        database = sqlite3.connect(path)
+        try:
+            complete = database.execute("SELECT value FROM facts WHERE name = 'complete'")
+            if complete.fetchone() != (1,):
+                return None
+            return set(database.execute("SELECT system, datum FROM held"))
+        finally:
+            database.close()
 
     def lose_disk(self) -> None:
         shutil.rmtree(self.disk, ignore_errors=True)

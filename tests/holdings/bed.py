@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 
 from flip.config import Config, Server, System
 from flip.errors import HookFailed
+from flip.holdings.disk import StateDirectory
 from flip.holdings.hooks import Hook
 from flip.holdings.journal import Journal
 from flip.holdings.runner import HookCall, HookResult
@@ -167,7 +168,7 @@ class Hooks:
 
 def open_journal(directory: Path, clock: Clock) -> Journal:
     """A journal on the test's clock."""
-    journal = Journal(directory, now=lambda: NOON + clock.seconds())
+    journal = Journal(StateDirectory(directory), now=lambda: NOON + clock.seconds())
     journal.open()
     return journal
 

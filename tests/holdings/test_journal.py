@@ -32,6 +32,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.errors import StateDirectoryInUse
+from flip.holdings.disk import StateDirectory
 from flip.holdings.journal import REPORT, RETRY, Event, Held, Journal
 from flip.holdings.store import DOWNS_KEPT, EVENTS_KEPT
 from flip.wire.claims import Phase
@@ -58,7 +59,7 @@ class JournalTestCase(SynchronousTestCase):
 
     def journal(self, directory: Path | None = None) -> Journal:
         """An open journal."""
-        journal = Journal(directory or self.directory, now=lambda: self.now)
+        journal = Journal(StateDirectory(directory or self.directory), now=lambda: self.now)
         journal.open()
         self.opened.append(journal)
         return journal
@@ -82,7 +83,7 @@ class MemoryTests(JournalTestCase):
         """Nobody else may read it: hooks' configurations can hold secrets."""
         journal = self.journal()
         assert_that(stat.S_IMODE(self.directory.stat().st_mode), equal_to(0o700))
-        assert_that(stat.S_IMODE(journal.path.stat().st_mode), equal_to(0o600))
+        assert_that(stat.S_IMODE(Path(journal.path).stat().st_mode), equal_to(0o600))
 
     def test_every_write_survives_a_kill(self) -> None:
         """Whatever was written is there in the next life, without any close."""
@@ -107,8 +108,10 @@ class MemoryTests(JournalTestCase):
         """A process that is killed leaves its journal readable and its lock free."""
         script = (
             "import os, signal, sys; from pathlib import Path\n"
+            "from flip.holdings.disk import StateDirectory\n"
             "from flip.holdings.journal import Journal\n"
-            "journal = Journal(Path(sys.argv[1]), now=lambda: 0.0); journal.open()\n"
+            "disk = StateDirectory(Path(sys.argv[1]))\n"
+            "journal = Journal(disk, now=lambda: 0.0); journal.open()\n"
             "journal.remember_incarnation(7); os.kill(os.getpid(), signal.SIGKILL)\n"
         )
         environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -203,7 +206,7 @@ class LockTests(JournalTestCase):
         """A second journal on the directory is refused, and told by whom; the first goes on."""
         journal = self.journal()
         journal.hold(ONE)
-        second = Journal(self.directory, now=lambda: self.now)
+        second = Journal(StateDirectory(self.directory), now=lambda: self.now)
         assert_that(
             calling(second.open), raises(StateDirectoryInUse, f"Process {os.getpid()} holds ")
         )
@@ -222,7 +225,7 @@ class DamageTests(JournalTestCase):
             for number in range(500):
                 journal.hold(Held("ip", str(number), Phase.HELD, ("down",), "{}"))
         journal.close()
-        self.path = journal.path
+        self.path = Path(journal.path)
 
     def damaged(self, words: str) -> None:
         """It is set aside whole, a new one works, and the report says why."""
@@ -340,7 +343,7 @@ class UnwritableTests(JournalTestCase):
         heir.note_event("start", "")
         heir.close()
         # Even if that life ends before it knows better.
-        third = self.journal(heir.path.parent)
+        third = self.journal(Path(heir.path).parent)
         assert_that(third.clean, equal_to(False))
 
     def test_room_again(self) -> None:
