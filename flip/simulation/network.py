@@ -24,6 +24,8 @@ from zope.interface import implementer
 
 Address = tuple[str, int]
 
+LATENCY = 0.0005, 0.002  # seconds, the least and the most, of a network in good order
+
 
 class Reactor(Protocol):
     """What the network needs of a host's reactor."""
@@ -45,14 +47,16 @@ class Network:
     :ivar latency: seconds, the least and the most; a wide range reorders.
     :ivar loss: the chance that a datagram is lost.
     :ivar duplication: the chance that it arrives twice.
+    :ivar changes: how often something was cut or healed.
     """
 
     def __init__(
         self, schedule: Callable[[float, Callable[[], None]], object], rng: random.Random
     ) -> None:
-        self.latency = (0.0005, 0.002)
+        self.latency = LATENCY
         self.loss = 0.0
         self.duplication = 0.0
+        self.changes = 0
         self.udp_only = False
         self.sent: Counter[str] = Counter()
         self._schedule = schedule
@@ -66,11 +70,13 @@ class Network:
     def cut(self, sources: Iterable[str], targets: Iterable[str]) -> None:
         """Nothing gets from one of `sources` to one of `targets` any more."""
         self._cut |= set(product(sources, targets))
+        self.changes += 1
 
     def heal(
         self, sources: Iterable[str] | None = None, targets: Iterable[str] | None = None
     ) -> None:
         """Undo cuts: all of them, or those from `sources` to `targets`."""
+        self.changes += 1
         if sources is None or targets is None:
             self._cut.clear()
         else:

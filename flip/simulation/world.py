@@ -22,17 +22,12 @@ from twisted.internet.defer import Deferred
 
 from flip.config import Config, load
 from flip.holdings.runner import HookCall
-from flip.simulation.machine import Machine, Point
+from flip.simulation.invariants import Invariants, Violation
+from flip.simulation.machine import Machine
 from flip.simulation.network import Network
 from flip.simulation.observer import Observer, Observers
 
-CALM = 4.0  # seconds without a fault after which members know of each other's claims
-AT_ONCE = 0.05  # seconds within which two that take the same cannot know of each other
 DESCRIBED = 10  # machines in a report
-
-
-class Violation(AssertionError):
-    """A safety rule was broken."""
 
 
 class World:
@@ -47,19 +42,17 @@ class World:
         self.rng = random.Random(seed)
         self.history: deque[str] = deque(maxlen=60)
         self.observers = Observers()
+        self.script: tuple[str, ...] = ()  # the faults to come, for reports
         self.network = Network(self.schedule, self.rng)
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
-        self._overlaps: dict[tuple[Point, str, str], float] = {}
-        self._disturbed = 0.0
-        self.longest_overlap = 0.0
-        self.overlap_limit: float | None = None
         self._root = Path(tempfile.mkdtemp(prefix="flip-cluster-"))
         self.base = self.configure(description)
         self.machines = {
             id: Machine(self, self.configuration_of(id), self._root / id)
             for id in self.base.servers
         }
+        self.invariants = Invariants(self)
 
     def configure(self, description: Mapping[str, Any]) -> Config:
         """Read a configuration as a node would."""
@@ -119,11 +112,6 @@ class World:
     def others(self, id: str) -> list[str]:
         return [other for other in self.machines if other != id]
 
-    def _began(self, machine: Machine, datum: str) -> float:
-        """When a machine last ran `alive` for a data point; before all time if it never did."""
-        began = (at for at, event, name in machine.runs if (event, name) == ("alive", datum))
-        return max(began, default=float("-inf"))
-
     def fault(self, text: str, began: bool = True) -> None:
         """Tell all observers of a fault, or (`began` False) of the end of one."""
         self.disturb(text if began else f"no longer: {text}")
@@ -131,8 +119,7 @@ class World:
             fault(text, began)
 
     def disturb(self, text: str) -> None:
-        """Something happens after which members may not know of each other for a while."""
-        self._disturbed = self.now
+        """A fault, or the end of one."""
         self.note(text)
 
     def note(self, text: str) -> None:
@@ -160,7 +147,7 @@ class World:
             if not self._step(began + limit):
                 self.now = began + limit
                 if not condition():
-                    raise self.violation(f"not within {limit} s")
+                    raise self.violation(f"not within {limit} s", "awaited")
         return self.now - began
 
     def await_served(self, id: str, data: Collection[str], limit: float) -> float:
@@ -194,7 +181,6 @@ class World:
             return False
         self.now = max(self.now, at)
         act()
-        self._check()
         for stepped in self.observers.stepped:
             stepped(self)
         return True
@@ -202,92 +188,27 @@ class World:
     def _run_event(self) -> None:
         heapq.heappop(self._events)[2]()
 
-    def violation(self, text: str) -> Violation:
-        lines = [f"seed {self.seed}, {self.now:.3f} s: {text}", *self.history]
+    def violation(self, text: str, invariant: str) -> Violation:
+        """The error of a broken rule, with everything that tells how it came about."""
+        lines = [f"seed {self.seed}, {self.now:.3f} s: {invariant}: {text}"]
+        if self.script:
+            lines += ["schedule:", *(f"    {fault}" for fault in self.script)]
+        lines += ["last:", *self.history]
         for machine in list(self.machines.values())[:DESCRIBED]:
             lines.append(f"{machine.id} serves {sorted(machine.served)}; {describe(machine)}")
-        return Violation("\n".join(lines))
+        return Violation(invariant, self.now, "\n".join(lines))
 
     def hook_started(self, machine: Machine, call: HookCall) -> None:
-        """R1: a node that has not settled starts to hold nothing; R2: it claims first."""
+        """A hook of a machine begins to run."""
         self.note(f"{machine.id}: {call.event} {call.datum}")
         for hook_started in self.observers.hook_started:
             hook_started(machine, call)
-        if call.event != "alive":
-            return
-        parts = machine.running_node.parts
-        membership, keeper = parts.membership, parts.keeper
-        fresh = (call.system, call.datum) not in machine.served
-        retried = keeper.systems[call.system].holdings[call.datum].failures > 0
-        if fresh and not retried and not membership.settled:
-            raise self.violation(f"{machine.id} takes {call.datum} although it has not settled")
-        if call.datum not in membership.own.claims.get(call.system, {}):
-            raise self.violation(f"{machine.id} runs alive for {call.datum} without a claim")
-        if fresh and self.now - self._disturbed > CALM:
-            self._check_nobody_serves(machine, (call.system, call.datum))
 
     def hook_ended(self, machine: Machine, call: HookCall, good: bool) -> None:
         """A hook of a machine has ended; its process may be gone by now."""
         self.note(f"{machine.id}: {call.event} {call.datum} {'done' if good else 'failed'}")
         for hook_ended in self.observers.hook_ended:
             hook_ended(machine, call, good)
-
-    def _check_nobody_serves(self, taker: Machine, point: Point) -> None:
-        """R2: break before make, for nodes that have known of each other for a while."""
-        for machine in self.machines.values():
-            serves = machine.running and point in machine.served
-            # Of two that begin at once the one withdraws when it hears of the other.
-            if (
-                serves
-                and self._began(machine, point[1]) < self.now - AT_ONCE
-                and self._single(point)
-                and self._mutual(taker.id, machine.id)
-            ):
-                raise self.violation(f"{taker.id} takes {point[1]} although {machine.id} has it")
-
-    def _check(self) -> None:
-        self._check_claims()
-        self._check_owners()
-
-    def _check_claims(self) -> None:
-        """R3: what a node serves it claims."""
-        for machine in self.machines.values():
-            if machine.node is None:
-                continue
-            claims = machine.node.parts.membership.own.claims
-            for system, datum in machine.served:
-                if datum not in claims.get(system, {}):
-                    raise self.violation(f"{machine.id} serves {datum} and does not claim it")
-
-    def _check_owners(self) -> None:
-        """How long two nodes that reach each other have held the same data point."""
-        owners: dict[Point, list[str]] = {}
-        for machine in self.machines.values():
-            if machine.running:
-                for point in machine.served:
-                    owners.setdefault(point, []).append(machine.id)
-        present = {}
-        for point, ids in owners.items():
-            for one in ids:
-                for two in ids:
-                    if one < two and self._mutual(one, two) and self._single(point):
-                        key = point, one, two
-                        present[key] = self._overlaps.get(key, self.now)
-                        self._measure(key, self.now - present[key])
-        self._overlaps = present
-
-    def _measure(self, key: tuple[Point, str, str], seconds: float) -> None:
-        self.longest_overlap = max(self.longest_overlap, seconds)
-        if self.overlap_limit is not None and seconds > self.overlap_limit:
-            (_, datum), one, two = key
-            raise self.violation(f"{one} and {two} both hold {datum} for {seconds:.3f} s")
-
-    def _mutual(self, one: str, two: str) -> bool:
-        here, there = self.machines[one].address, self.machines[two].address
-        return self.network.passes(here, there) and self.network.passes(there, here)
-
-    def _single(self, point: Point) -> bool:
-        return self.base.systems[point[0]].type == "shard"
 
 
 def describe(machine: Machine) -> str:

@@ -64,7 +64,7 @@ class RollingChangeTests(ClusterTestCase):
             base = self.roll(world, changed(data=[TWO, ONE, THREE], config_version=1), clean=clean)
             self.await_holdings(world, planned(base))
             assert_that(at_rest(world), equal_to(True))
-            assert_that(world.longest_overlap, equal_to(0.0))
+            assert_that(world.invariants.overlaps.longest, equal_to(0.0))
 
     def test_rest_stays(self) -> None:
         """A node of the old configuration keeps what the new one gives to nobody else.
@@ -103,7 +103,7 @@ class RollingChangeTests(ClusterTestCase):
             base = self.roll(world, description, clean=clean)
             self.await_holdings(world, {"flip": {TWO}, "flip1": {ONE}, "flip2": set()})
             assert_that(planned(base), equal_to({"flip": {TWO}, "flip1": {ONE}, "flip2": set()}))
-            assert_that(world.longest_overlap, equal_to(0.0))
+            assert_that(world.invariants.overlaps.longest, equal_to(0.0))
 
     def test_no_version(self) -> None:
         """It ends well without a config_version too."""
@@ -153,7 +153,7 @@ class DisagreementTests(ClusterTestCase):
                 world = self.disagreeing(
                     forgotten, priorities={"flip": 0, "flip1": 1}, config_version=version
                 )
-                world.overlap_limit = 0.2
+                world.invariants.overlaps.limit = 0.2
                 world.run(20)
                 before = holdings(world)
                 held = [datum for data in before.values() for datum in data]
@@ -176,7 +176,7 @@ class DisagreementTests(ClusterTestCase):
         world.run_until(lambda: TWO in world["flip"].held(), SETTLING)
         world.run(5)
         assert_that(TWO in world["flip1"].held(), equal_to(False))
-        assert_that(world.longest_overlap, less_than(0.2))
+        assert_that(world.invariants.overlaps.longest, less_than(0.2))
 
 
 class ServersTests(ClusterTestCase):

@@ -36,7 +36,7 @@ class StallTests(ClusterTestCase):
         """A node that stood still finds out first, and lets go of nothing it keeps."""
         for seed in range(10):
             world = self.story(seed)
-            world.overlap_limit = 0.3
+            world.invariants.overlaps.limit = 0.3
             world["flip1"].freeze()
             world.await_served("flip", {ONE, TWO}, SETTLING)
             world.run(world.rng.uniform(0, 10))
@@ -205,7 +205,7 @@ class HookTests(ClusterTestCase):
         assert_that(world["flip"].held(), equal_to({ONE}))
         world["flip1"].hanging.clear()
         world.await_served("flip", {ONE, TWO}, 40)
-        assert_that(world.longest_overlap, equal_to(0.0))
+        assert_that(world.invariants.overlaps.longest, equal_to(0.0))
 
 
 class DoubleTests(ClusterTestCase):

@@ -171,7 +171,7 @@ class PartitionTests(ClusterTestCase):
             world.run(world.rng.uniform(0, 20))
             for machine in world.machines.values():
                 machine.runs.clear()
-            world.longest_overlap = 0.0
+            world.invariants.overlaps.longest = 0.0
             healed = world.now
             world.heal()
             self.await_holdings(world, ALL_ACTIVE)

@@ -71,7 +71,7 @@ class ScheduleTests(ClusterTestCase):
         world.run_until(lambda: holdings(world) == expected and at_rest(world), RECOVERY)
         world.run(5)
         if holdings(world) != expected or not at_rest(world):
-            raise world.violation("it did not stay well")
+            raise world.violation("it did not stay well", "rest")
         for machine in world.machines.values():
             for other in world.machines:
                 assert_that(machine.state(other), equal_to(State.ALIVE), f"seed {world.seed}")

@@ -50,12 +50,12 @@ class StoryTests(ClusterTestCase):
         world["flip1"].reboot()
         self.await_holdings(world, FLIP1_DOWN)
         world.run(5)
-        world.longest_overlap = 0.0
+        world.invariants.overlaps.longest = 0.0
         world["flip1"].start()
         assert_that(self.await_holdings(world, ALL_ACTIVE), less_than(3.0))
         world.run(5)
         self.expect(world, ALL_ACTIVE)
-        assert_that(world.longest_overlap, equal_to(0.0))
+        assert_that(world.invariants.overlaps.longest, equal_to(0.0))
 
     def test_nobody_reaches_anybody(self) -> None:
         """Nobody can agree, so nothing moves: neither while it lasts nor afterwards."""
@@ -189,7 +189,7 @@ class LeaveTests(ClusterTestCase):
             world.run(10)
             assert_that(world["flip1"].node, equal_to(None))
             assert_that(world["flip"].state("flip1"), equal_to(State.LEFT))
-            assert_that(world.longest_overlap, equal_to(0.0))
+            assert_that(world.invariants.overlaps.longest, equal_to(0.0))
             self.expect(world, FLIP1_DOWN)
 
     def test_fast(self) -> None:
