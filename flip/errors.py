@@ -112,3 +112,7 @@ class SyncFailed(FlipError):
 
 class DemoFailed(FlipError):
     """The demo did not go as the story tells."""
+
+
+class BadFault(FlipError):
+    """The fault cannot be simulated:"""

@@ -120,7 +120,8 @@ class Machine:
 
     def reboot(self) -> None:
         """The machine's power fails: what it served is gone."""
-        self.kill()
+        if self.node is not None:
+            self.kill()
         for point in sorted(self.served):
             self.cease(point)
 

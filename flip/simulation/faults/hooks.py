@@ -1,0 +1,110 @@
+"""What befalls hooks: they fail, hang, or take all the time they have."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from flip.config import Config
+from flip.config.places import meant, shown
+from flip.errors import BadFault
+from flip.simulation.faults import notation
+from flip.simulation.faults.fault import Fault
+
+if TYPE_CHECKING:
+    from flip.simulation.machine import Machine
+    from flip.simulation.world import World
+
+EVENTS = ("alive", "down")
+
+
+@dataclass(frozen=True)
+class _HookFault(Fault):
+    """Hooks that begin meanwhile do not end as they should.
+
+    :ivar datum: of which data point, in whatever system; of all when it is None.
+    """
+
+    form: ClassVar[str] = "NODE[,NODE]/alive|down[/DATUM]@TIME[-TIME]"
+
+    nodes: tuple[str, ...]
+    event: str
+    datum: str | None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        what, span = notation.timed(text)
+        nodes, slash, hook = what.partition("/")
+        event, more, datum = hook.partition("/")
+        if not slash:
+            raise BadFault('it does not say which hook: expected "/alive" or "/down"')
+        if event not in EVENTS:
+            raise BadFault(f"{shown(event)} is no hook{meant(event, EVENTS)}")
+        return cls(span, notation.names(nodes), event, datum if more else None)
+
+    @property
+    def rest(self) -> str:
+        datum = "" if self.datum is None else f"/{self.datum}"
+        return f"{','.join(self.nodes)}/{self.event}{datum}@{self.span}"
+
+    @property
+    def named(self) -> Sequence[str]:
+        return self.nodes
+
+    def problems(self, config: Config) -> Iterator[str]:
+        for node in self.nodes:
+            names = config.servers[node].systems
+            data = [datum for name in names for datum in config.systems[name].data]
+            if not data:
+                yield f"{shown(node)} holds nothing, and runs no hooks"
+            elif self.datum is not None and self.datum not in data:
+                hint = meant(self.datum, data)
+                yield f"{shown(node)} can hold no data point {shown(self.datum)}{hint}"
+
+    def impose(self, world: World) -> None:
+        for node in self.nodes:
+            self.afflicted(world[node]).update(self._hooks(world, node))
+
+    def lift(self, world: World, others: Sequence[Fault]) -> None:
+        for node in self.nodes:
+            self.afflicted(world[node]).difference_update(self._hooks(world, node))
+        for other in others:
+            if isinstance(other, type(self)):
+                other.impose(world)
+
+    def _hooks(self, world: World, node: str) -> Iterator[tuple[str, str]]:
+        config = world[node].config
+        for name in config.me.systems:
+            for datum in config.systems[name].data:
+                if self.datum in (None, datum):
+                    yield self.event, datum
+
+    @abstractmethod
+    def afflicted(self, machine: Machine) -> set[tuple[str, str]]:
+        """Event and datum of the hooks of this machine that behave so."""
+
+
+@dataclass(frozen=True)
+class FailHook(_HookFault):
+    """An exit status other than 0."""
+
+    kind: ClassVar[str] = "fail-hook"
+    example: ClassVar[str] = "flip/alive/192.168.0.1@5-30"
+    meaning: ClassVar[str] = "the hook fails, for one data point or for all."
+
+    def afflicted(self, machine: Machine) -> set[tuple[str, str]]:
+        return machine.failing
+
+
+@dataclass(frozen=True)
+class HangHook(_HookFault):
+    """A hook that has to be killed."""
+
+    kind: ClassVar[str] = "hang-hook"
+    example: ClassVar[str] = "flip/down@5-30"
+    meaning: ClassVar[str] = "the hook hangs until it is killed at its timeout."
+
+    def afflicted(self, machine: Machine) -> set[tuple[str, str]]:
+        return machine.hanging
