@@ -6,27 +6,18 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from flip.config import Config
 from flip.config.places import Fault
 from flip.errors import ConfigError, HookNotFound
+from flip.holdings.call import Hook
 
 OWN = Path(__file__).resolve().parent.parent / "hooks"  # flip's own
 FIRST_LINE = 256  # bytes; Linux reads no more of a `#!` line
 
 
-@dataclass(frozen=True, slots=True)
-class Hook:
-    """An executable that was found.
-
-    :ivar name: as the configuration spells it.
-    :ivar argv: what to run, as absolute paths; the datum and the config follow.
-    """
-
-    name: str
-    argv: tuple[str, ...]
+__all__ = ["OWN", "Hook", "find_hook", "find_hooks"]
 
 
 def find_hook(hook: str, *, base: Path, hook_dir: Path | None, path: str) -> Hook:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, fail
@@ -15,48 +13,25 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from flip.errors import HookFailed
+from flip.holdings.call import (
+    HookCall,
+    HookResult,
+    arguments,
+    environment,
+    failed,
+    no_executable,
+    not_started,
+    verdict,
+)
 from flip.holdings.child import STDERR, STDOUT, Child
-from flip.holdings.hooks import Hook
 from flip.holdings.output import Lines
 from flip.log import Logger
 
 GRACE = 1.0  # seconds between TERM and KILL
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# Of systemd, for the daemon's own process: in a hook they would speak for the daemon.
-PRIVATE = frozenset(
-    ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
-)
+
+__all__ = ["HookCall", "HookResult", "HookRunner"]
 
 _log = Logger()
-
-
-@dataclass(frozen=True, slots=True)
-class HookCall:
-    """One run of a hook.
-
-    :ivar event: "alive" or "down".
-    :ivar config: JSON text.
-    :ivar node: the id of this node.
-    :ivar timeout: seconds.
-    """
-
-    hook: Hook
-    event: str
-    system: str
-    datum: str
-    config: str
-    node: str
-    timeout: float
-
-
-@dataclass(frozen=True, slots=True)
-class HookResult:
-    """A hook that ended well.
-
-    :ivar duration: seconds from start to exit.
-    """
-
-    duration: float
 
 
 class _Process(Protocol):
@@ -82,7 +57,7 @@ class HookRunner:
 
     def __init__(self, reactor: Any, environ: Mapping[str, str], spawn: Spawn = Child) -> None:
         self._reactor = reactor
-        self._environ = {"PATH": DEFAULT_PATH, **environ}
+        self._environ = {os.fsencode(name): os.fsencode(value) for name, value in environ.items()}
         self._spawn = spawn
 
     def run(self, call: HookCall) -> Deferred[HookResult]:
@@ -95,31 +70,14 @@ class HookRunner:
             started, exited with another status than 0, was killed, or took too long.
         """
         if not call.hook.argv:
-            return fail(HookFailed(f"{call.hook.name}: no executable is known for it"))
+            return fail(HookFailed(no_executable(call)))
         started = self._reactor.seconds()
         try:
-            argv = [os.fsencode(word) for word in call.hook.argv]
-            argv += [call.datum.encode(), call.config.encode()]
-            process = self._spawn(self._reactor, argv, self._environment(call))
+            environ = environment(call, self._environ)
+            process = self._spawn(self._reactor, arguments(call), environ)
         except (OSError, ValueError) as error:
-            return fail(HookFailed(f"{call.hook.name} cannot be started: {_why(call, error)}"))
+            return fail(HookFailed(not_started(call, error)))
         return _Run(self._reactor, call, process, started).done
-
-    def _environment(self, call: HookCall) -> dict[bytes, bytes]:
-        environment = {
-            os.fsencode(name): os.fsencode(value)
-            for name, value in self._environ.items()
-            if name not in PRIVATE
-        }
-        for name, value in (
-            (b"FLIP_EVENT", call.event),
-            (b"FLIP_SYSTEM", call.system),
-            (b"FLIP_DATUM", call.datum),
-            (b"FLIP_NODE", call.node),
-            (b"FLIP_CONFIG", call.config),
-        ):
-            environment[name] = value.encode()
-        return environment
 
 
 class _Run(ProcessProtocol):
@@ -200,13 +158,12 @@ class _Run(ProcessProtocol):
             self._say(_log.warn, f"({dropped} more bytes of output are not logged)")
         if self.done.called:
             return
-        verdict = self._verdict or _describe(reason.value)
-        if verdict is None:
+        why = self._verdict or _describe(reason.value)
+        if why is None:
             self.done.callback(HookResult(self._reactor.seconds() - self._started))
             return
         said = self._lines[STDERR].last or self._lines[STDOUT].last
-        text = f"{self._call.hook.name}: {verdict}"
-        self.done.errback(HookFailed(f"{text} (it said: {said})" if said else text))
+        self.done.errback(HookFailed(failed(self._call, why, said)))
 
     def _say(self, log: Callable[..., None], line: str) -> None:
         log("{system}: {event} {datum} says: {line}", **self._names(), line=line)
@@ -222,34 +179,4 @@ def _describe(reason: BaseException | None) -> str | None:
         return None
     if not isinstance(reason, ProcessTerminated):
         return "ended, but other code in this process took its exit status"
-    if reason.signal is None:
-        return f"exit status {reason.exitCode}"
-    try:
-        return f"killed by {signal.Signals(reason.signal).name}"
-    except ValueError:  # a real-time signal
-        return f"killed by signal {reason.signal}"
-
-
-def _why(call: HookCall, error: Exception) -> str:
-    """Why a process could not be started, in an operator's words."""
-    path = call.hook.argv[0]
-    if isinstance(error, UnicodeEncodeError):
-        return f"{error.object!r:.200} holds half a surrogate pair, which is no UTF-8"
-    if not isinstance(error, OSError):
-        return f"{error} in its path, arguments or environment"
-    match error.errno:
-        case errno.ENOENT:
-            return f"{path}, or the interpreter in its first line, does not exist any more"
-        case errno.ENOEXEC:
-            return f"{path} is neither a program for this machine nor a script with a #! line"
-        case errno.EACCES:
-            return f"{path} is not executable any more (chmod +x {path})"
-        case errno.E2BIG:
-            size = len(call.datum.encode()) + len(call.config.encode())
-            return f"datum and config ({size} bytes) are longer than this system allows"
-        case errno.EMFILE | errno.ENFILE:
-            return "too many open files (LimitNOFILE= in systemd, or ulimit -n)"
-        case errno.EAGAIN | errno.ENOMEM:
-            return f"{error.strerror} (too many processes, TasksMax=, or out of memory)"
-        case _:
-            return f"{path}: {error.strerror}"
+    return verdict(reason.exitCode if reason.signal is None else -reason.signal)

@@ -36,9 +36,10 @@ from zope.interface import provider
 
 from flip.errors import HookFailed
 from flip.holdings import runner as module
+from flip.holdings.call import DEFAULT_PATH
 from flip.holdings.hooks import Hook
 from flip.holdings.output import LINES
-from flip.holdings.runner import DEFAULT_PATH, HookCall, HookResult, HookRunner
+from flip.holdings.runner import HookCall, HookResult, HookRunner
 from tests.matchers import all_of, has_entries, has_item, is_not, not_
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,0 +1,1 @@
+"""The guard: a small process beside the daemon that lets go in time whatever becomes of it."""
