@@ -1,30 +1,29 @@
-"""A host of the simulation: its disk, its processes, and what its hooks made live."""
+"""A host of the simulation: its disk, its clock, its processes, and what its hooks made live."""
 
 from __future__ import annotations
 
 import random
-import shutil
-import sqlite3
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 
 from flip.config import Config
-from flip.errors import HookFailed
-from flip.holdings.disk import StateDirectory
 from flip.holdings.hooks import Hook
 from flip.holdings.journal import Journal
-from flip.holdings.runner import HookCall, HookResult
 from flip.membership.roster import Change, State
 from flip.node import Node
-from flip.simulation.reactor import VirtualReactor
+from flip.simulation.clock import Clock
+from flip.simulation.disk import MemoryDisk, Mount
+from flip.simulation.distributions import Distribution
+from flip.simulation.hooks import HOOK_TIME, Hooks
+from flip.simulation.reactor import WORK, VirtualReactor
 
 if TYPE_CHECKING:
     from flip.simulation.world import World
 
 KEY = b"k" * 32
 START = 1_700_000_000.0  # the wall clock when the virtual clock shows 0
+DAEMON = "flip"  # the process that runs the node
 Point = tuple[str, str]
 
 
@@ -33,23 +32,34 @@ class Machine:
 
     :ivar served: what the hooks made live here; counted from the start of
         `alive` to the end of `down`. Changed by `serve` and `cease` only.
+    :ivar processes: the reactor of each process that runs, by the process's name.
+    :ivar node: what the daemon runs, None while there is none; `reactor` is its reactor.
+    :ivar failing: (event, datum) whose hook fails; also `hanging` ones, and `slow`
+        ones, which end well just before their timeout.
     """
 
-    def __init__(self, world: World, config: Config, disk: Path) -> None:
+    def __init__(self, world: World, config: Config, disk: MemoryDisk) -> None:
         self.id = config.id
         self.config = config
         self.disk = disk
+        self.world = world
+        self.clock = Clock(world.agenda)
+        self.rng = random.Random(f"{world.seed} {self.id}")
         self.served: set[Point] = set()
+        self.processes: dict[str, VirtualReactor] = {}
         self.node: Node | None = None
         self.reactor: VirtualReactor | None = None
-        self.hook_time = (0.005, 0.04)
-        self.failing: set[tuple[str, str]] = set()  # (event, datum) whose hook fails
+        self.hook_time: Distribution = HOOK_TIME
+        self.failing: set[tuple[str, str]] = set()
         self.hanging: set[tuple[str, str]] = set()
+        self.slow: set[tuple[str, str]] = set()
         self.runs: list[tuple[float, str, str]] = []
         self.wall_offset = 0.0
         self.leaving = False
         self.stopped = False  # the node ended by itself
-        self._world = world
+        self._slowness = WORK
+        self._lives = 0
+        self._mount: Mount | None = None
 
     @property
     def address(self) -> str:
@@ -57,7 +67,7 @@ class Machine:
 
     @property
     def running(self) -> bool:
-        """Whether a process runs and is not frozen."""
+        """Whether the daemon runs and is not frozen."""
         return self.reactor is not None and not self.reactor.frozen
 
     @property
@@ -67,31 +77,74 @@ class Machine:
 
     @property
     def running_node(self) -> Node:
-        """The node of this machine's process, also while that is frozen.
+        """The node of this machine's daemon, also while that is frozen.
 
-        :raises AssertionError: no process runs here.
+        :raises AssertionError: none runs here.
         """
         if self.node is None:
             raise AssertionError(f"no process runs on {self.id}")
         return self.node
 
+    @property
+    def slowness(self) -> float:
+        """Seconds that every call of this machine's processes takes: each timer, each packet."""
+        return self._slowness
+
+    @slowness.setter
+    def slowness(self, seconds: float) -> None:
+        self._slowness = seconds
+        for reactor in self.processes.values():
+            reactor.work = seconds
+
+    @property
+    def drift(self) -> float:
+        """Seconds that the machine's clocks gain in a second."""
+        return self.clock.drift
+
+    @drift.setter
+    def drift(self, drift: float) -> None:
+        self.clock.drift = drift
+        for reactor in self.processes.values():
+            reactor.plan()
+
+    def wall(self) -> float:
+        """The wall clock: the same crystal as the monotonic one, and steps."""
+        return START + self.clock.seconds() + self.wall_offset
+
+    def spawn(self, name: str) -> VirtualReactor:
+        """The reactor of a new process, which ends with `end` or with the machine."""
+        world = self.world
+        reactor = VirtualReactor(self.address, world.network, world.agenda, self.clock)
+        reactor.work = self._slowness
+        self.processes[name] = reactor
+        return reactor
+
+    def end(self, name: str, *, silently: bool = False) -> None:
+        """End a process at once.
+
+        :param silently: its peers hear nothing of it.
+        """
+        self.processes.pop(name).die(silently=silently)
+
     def start(self, config: Config | None = None) -> None:
-        """Start a process."""
+        """Start the daemon."""
         self.config = config or self.config
         self.leaving = self.stopped = False
-        world = self._world
-        reactor = self.reactor = VirtualReactor(self.address, world.network, lambda: world.now)
-        names = self.config.me.systems
+        self._lives += 1
+        world = self.world
+        reactor = self.reactor = self.spawn(DAEMON)
+        mount = self._mount = self.disk.mount()
         hooks = {
-            name: {event: Hook(event, (event,)) for event in ("alive", "down")} for name in names
+            name: {event: Hook(event, (event,)) for event in ("alive", "down")}
+            for name in self.config.me.systems
         }
         self.node = Node(
             self.config,
             reactor,
-            random.Random(world.rng.getrandbits(64)),
+            random.Random(f"{world.seed} {self.id} {self._lives}"),
             keys=(KEY,),
             wall=self.wall,
-            journal=Journal(StateDirectory(self.disk), now=self.wall),
+            journal=Journal(mount, now=self.wall),
             runner=Hooks(self, reactor),
             hooks=hooks,
             failed=self._ended,
@@ -101,91 +154,79 @@ class Machine:
         self.node.parts.membership.roster.subscribe(self._member_changed)
         self._process_changed()
 
-    def wall(self) -> float:
-        return START + self._world.now + self.wall_offset
-
     def _ended(self) -> None:
         self.stopped = True
         self.kill()
 
     def kill(self) -> None:
-        """SIGKILL: the machine goes on, and so do the hooks that run."""
+        """SIGKILL of the daemon: the machine goes on, and so do the hooks that run."""
         assert self.reactor is not None
-        node = self.running_node
-        self._world.disturb(f"{self.id} is killed")
-        self.reactor.die()
-        node.journal.close()
-        self.reactor = self.node = None
+        self._end_daemon(f"{self.id} is killed", silently=False)
+
+    def _end_daemon(self, text: str, *, silently: bool) -> None:
+        self.world.disturb(text)
+        self.end(DAEMON, silently=silently)
+        if self._mount is not None:
+            self._mount.vanish()
+        self.reactor = self.node = self._mount = None
         self._process_changed()
 
     def reboot(self) -> None:
         """The machine's power fails: what it served is gone."""
-        if self.node is not None:
-            self.kill()
+        if self.reactor is not None:
+            self._end_daemon(f"{self.id} loses its power", silently=True)
+        for name in list(self.processes):
+            self.end(name, silently=True)
         for point in sorted(self.served):
             self.cease(point)
 
-    def recorded(self) -> set[Point] | None:
-        """What the journal on disk names; None where it does not claim to name all.
-
-        This is what the next life of the node goes by, if this one ends now.
-        """
-        path = self.disk / "journal.sqlite"
-        if not path.exists() or (self.disk / "journal.stale").exists():
-            return None
-        database = sqlite3.connect(path)
-        try:
-            complete = database.execute("SELECT value FROM facts WHERE name = 'complete'")
-            if complete.fetchone() != (1,):
-                return None
-            return set(database.execute("SELECT system, datum FROM held"))
-        finally:
-            database.close()
-
     def lose_disk(self) -> None:
-        shutil.rmtree(self.disk, ignore_errors=True)
+        """The disk is replaced by an empty one."""
+        self.disk.lose()
 
     def leave(self) -> Deferred[None]:
         """SIGTERM; fires when the process has ended."""
         node = self.running_node
-        self._world.note(f"{self.id} is asked to leave")
+        self.world.note(f"{self.id} is asked to leave")
         self.leaving = True
+        self._process_changed()
         return node.stopService().addCallback(lambda _: self.kill())
 
-    def freeze(self) -> None:
-        assert self.reactor is not None
-        self._world.disturb(f"{self.id} freezes")
-        self.reactor.frozen = True
+    def freeze(self, name: str = DAEMON) -> None:
+        """SIGSTOP of a process."""
+        self.world.disturb(f"{self.id} freezes")
+        self.processes[name].freeze()
         self._process_changed()
 
-    def thaw(self) -> None:
-        assert self.reactor is not None
-        self._world.disturb(f"{self.id} thaws")
-        self.reactor.frozen = False
+    def thaw(self, name: str = DAEMON) -> None:
+        """SIGCONT."""
+        self.world.disturb(f"{self.id} thaws")
+        reactor = self.processes[name]
+        reactor.frozen = False
         self._process_changed()
-        self.reactor.iterate(sockets_first=self._world.rng.random() < 0.5)
+        reactor.thaw(sockets_first=self.rng.random() < 0.5)
 
     def serve(self, point: Point) -> None:
         """Make a data point live here, as an `alive` hook does."""
         if point not in self.served:
             self.served.add(point)
-            for served_changed in self._world.observers.served_changed:
+            for served_changed in self.world.observers.served_changed:
                 served_changed(self, point, True)
 
     def cease(self, point: Point) -> None:
         """A data point is no longer live here, as after a `down` hook."""
         if point in self.served:
             self.served.discard(point)
-            for served_changed in self._world.observers.served_changed:
+            for served_changed in self.world.observers.served_changed:
                 served_changed(self, point, False)
 
     def _process_changed(self) -> None:
-        for process_changed in self._world.observers.process_changed:
+        for process_changed in self.world.observers.process_changed:
             process_changed(self)
 
     def _member_changed(self, change: Change) -> None:
         if change.state is not change.state_before:
-            for member_changed in self._world.observers.member_changed:
+            for member_changed in self.world.observers.member_changed:
                 member_changed(self, change.member, change.state_before, change.state)
 
     def state(self, member: str) -> State:
@@ -195,39 +236,3 @@ class Machine:
     def held(self, system: str = "ip") -> set[str]:
         """What is served here of one system."""
         return {datum for name, datum in self.served if name == system}
-
-
-class Hooks:
-    """The hook runner of one process: hooks end on time, fail or hang as their machine says."""
-
-    def __init__(self, machine: Machine, reactor: VirtualReactor) -> None:
-        self._machine = machine
-        self._reactor = reactor
-
-    def run(self, call: HookCall) -> Deferred[HookResult]:
-        machine, world = self._machine, self._machine._world
-        point = call.system, call.datum
-        machine.runs.append((world.now, call.event, call.datum))
-        world.hook_started(machine, call)
-        if call.event == "alive":
-            machine.serve(point)
-        key = call.event, call.datum
-        hangs, fails = key in machine.hanging, key in machine.failing
-        duration = call.timeout if hangs else world.rng.uniform(*machine.hook_time)
-        done: Deferred[HookResult] = Deferred()
-
-        def end() -> None:
-            good = not (hangs or fails)
-            if call.event == "down" and good:
-                machine.cease(point)
-            world.hook_ended(machine, call, good)
-            self._reactor.deliver(lambda: report(good))
-
-        def report(good: bool) -> None:
-            if good:
-                done.callback(HookResult(duration))
-            else:
-                done.errback(HookFailed("(exit status 1)"))
-
-        world.schedule(duration, end)
-        return done

@@ -29,7 +29,7 @@ class Observer:
         """A machine began, or ceased, to serve a data point."""
 
     def process_changed(self, machine: Machine) -> None:
-        """A process of the machine started, ended, froze or thawed."""
+        """A process of the machine started, ended, froze, thawed, or is asked to leave."""
 
     def fault(self, text: str, began: bool) -> None:
         """Something was broken, or (`began` False) is whole again."""
