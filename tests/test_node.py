@@ -8,8 +8,8 @@ from hamcrest import assert_that, calling, empty, equal_to, greater_than, has_it
 from twisted.internet.interfaces import IListeningPort
 
 from flip.errors import CannotListen, StateDirectoryInUse
-from flip.holdings.disk import StateDirectory
 from flip.holdings.journal import Journal
+from flip.simulation.disk import MemoryDisk
 from flip.simulation.machine import START, Machine
 from flip.simulation.world import World
 from flip.wire.messages import Status
@@ -22,7 +22,7 @@ class NodeTestCase(ClusterTestCase):
 
     def journal(self, machine: Machine) -> Journal:
         """The machine's journal, as the next process finds it."""
-        journal = Journal(StateDirectory(machine.disk), now=time.time)
+        journal = Journal(machine.disk.mount(), now=time.time)
         journal.open()
         self.addCleanup(journal.close)
         return journal
@@ -88,7 +88,7 @@ class RefusalTests(NodeTestCase):
         for taken in ("listenUDP", "listenTCP"):
             world = self.cluster()
             machine = world["flip1"]
-            squatter = Machine(world, machine.config, machine.disk.with_name("squatter"))
+            squatter = Machine(world, machine.config, MemoryDisk("squatter"))
             port = _squat(world, squatter, taken)
             assert_that(calling(machine.start), raises(CannotListen, "address in use"))
             assert machine.reactor is not None
@@ -151,9 +151,7 @@ def _squat(world: World, squatter: Machine, listen: str) -> IListeningPort:
     """Open a port of flip1's address, as a process that is not flip."""
     from twisted.internet.protocol import DatagramProtocol, Factory
 
-    from flip.simulation.reactor import VirtualReactor
-
-    reactor = VirtualReactor(squatter.address, world.network, lambda: world.now)
+    reactor = squatter.spawn("squatter")
     protocol = DatagramProtocol() if listen == "listenUDP" else Factory()
     port: IListeningPort = getattr(reactor, listen)(
         squatter.config.me.port, protocol, interface=squatter.address

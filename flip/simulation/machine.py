@@ -180,6 +180,10 @@ class Machine:
         for point in sorted(self.served):
             self.cease(point)
 
+    def recorded(self) -> set[Point] | None:
+        """What the next daemon will know that this machine may serve; None: that it may be all."""
+        return self.disk.recorded()
+
     def lose_disk(self) -> None:
         """The disk is replaced by an empty one."""
         self.disk.lose()

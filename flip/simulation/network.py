@@ -11,61 +11,62 @@ from typing import Any, Protocol
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import (
-    CannotListenError,
-    ConnectionAborted,
-    ConnectionDone,
-    ConnectionRefusedError,
-    TimeoutError,
-)
-from twisted.internet.interfaces import IDelayedCall, ITCPTransport, IUDPTransport
-from twisted.python.failure import Failure
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IDelayedCall, IUDPTransport
 from zope.interface import implementer
 
-Address = tuple[str, int]
+from flip.simulation.clock import Agenda
+from flip.simulation.distributions import Distribution, Uniform
+from flip.simulation.streams import Address, Connector, Listener
 
-LATENCY = 0.0005, 0.002  # seconds, the least and the most, of a network in good order
+LATENCY = Uniform(0.0005, 0.002)  # of a network in good order
+OVERTAKEN = Uniform(0.0, 0.05)  # what a datagram takes longer that others overtake
 
 
 class Reactor(Protocol):
-    """What the network needs of a host's reactor."""
+    """What the network needs of a process's reactor."""
 
     address: str
     dead: bool
+    streams: dict[Any, None]
 
     def callLater(
         self, delay: float, callable: Callable[..., Any], /, *args: Any
     ) -> IDelayedCall: ...
 
-    def deliver(self, arrival: Callable[[], None]) -> None: ...
+    def deliver(self, arrival: Callable[[], object], *, droppable: bool = False) -> None: ...
 
 
 class Network:
-    """Everything between the hosts.
+    """Everything between the machines.
 
-    :param schedule: calls a function after so many seconds.
-    :ivar latency: seconds, the least and the most; a wide range reorders.
-    :ivar loss: the chance that a datagram is lost.
-    :ivar duplication: the chance that it arrives twice.
+    :ivar latency: seconds from one machine to another.
+    :ivar loss: the chance that a packet is lost; TCP sends it again.
+    :ivar duplication: the chance that a datagram arrives twice.
+    :ivar reordering: the chance that later datagrams overtake one.
+    :ivar udp_only: a firewall lets no TCP through.
     :ivar changes: how often something was cut or healed.
+    :ivar sent: datagrams by the address that sent them.
+    :ivar sent_bytes: bytes, of datagrams and of streams, by the address that sent them.
     """
 
-    def __init__(
-        self, schedule: Callable[[float, Callable[[], None]], object], rng: random.Random
-    ) -> None:
-        self.latency = LATENCY
+    def __init__(self, agenda: Agenda, rng: random.Random) -> None:
+        self.latency: Distribution = LATENCY
         self.loss = 0.0
         self.duplication = 0.0
-        self.changes = 0
+        self.reordering = 0.0
         self.udp_only = False
+        self.changes = 0
         self.sent: Counter[str] = Counter()
-        self._schedule = schedule
+        self.sent_bytes: Counter[str] = Counter()
+        self.agenda = agenda
         self._rng = rng
         self._cut: set[tuple[str, str]] = set()
         self._holding: set[tuple[str, str]] = set()
         self._held: list[tuple[Address, bytes, Address]] = []
         self._udp: dict[Address, _UDPPort] = {}
-        self._tcp: dict[Address, _TCPPort] = {}
+        self._tcp: dict[Address, Listener] = {}
+        self._watchers: list[Callable[[Address, bytes, Address], None]] = []
 
     def cut(self, sources: Iterable[str], targets: Iterable[str]) -> None:
         """Nothing gets from one of `sources` to one of `targets` any more."""
@@ -86,6 +87,23 @@ class Network:
         """Whether packets get from one address to another."""
         return source == target or (source, target) not in self._cut
 
+    def carries(self, source: str, target: str) -> bool:
+        """Whether a segment of TCP that is sent now arrives, and its acknowledgement as well."""
+        return (
+            not self.udp_only
+            and self.passes(source, target)
+            and self.passes(target, source)
+            and not (self.loss and self._rng.random() < self.loss)
+        )
+
+    def delay(self) -> float:
+        """Seconds for one packet."""
+        return self.latency.draw(self._rng)
+
+    def watch(self, watcher: Callable[[Address, bytes, Address], None]) -> None:
+        """Call `watcher` with the source, content and target of every datagram that is sent."""
+        self._watchers.append(watcher)
+
     def hold_up(self, sources: Iterable[str], targets: Iterable[str]) -> None:
         """Keep the datagrams from `sources` to `targets` until `let_through`."""
         self._holding |= set(product(sources, targets))
@@ -96,10 +114,7 @@ class Network:
         held, self._held = self._held, []
         for source, packet, target in held:
             if self.passes(source[0], target[0]):
-                self._schedule(self._delay(), partial(self.arrive, source, packet, target))
-
-    def _delay(self) -> float:
-        return self._rng.uniform(*self.latency)
+                self.agenda.after(self.delay(), partial(self.arrive, source, packet, target))
 
     def open_udp(self, reactor: Reactor, address: Address, protocol: Any) -> _UDPPort:
         if address in self._udp:
@@ -107,63 +122,58 @@ class Network:
         port = self._udp[address] = _UDPPort(self, reactor, address, protocol)
         return port
 
-    def open_tcp(self, reactor: Reactor, address: Address, factory: Any) -> _TCPPort:
+    def close_udp(self, port: _UDPPort) -> None:
+        if self._udp.get(port.address) is port:
+            del self._udp[port.address]
+
+    def open_tcp(self, reactor: Reactor, address: Address, factory: Any) -> Listener:
         if address in self._tcp:
             raise CannotListenError(*address, OSError("address in use"))
-        port = self._tcp[address] = _TCPPort(self, reactor, address, factory)
+        port = self._tcp[address] = Listener(self, reactor, address, factory)
         return port
 
-    def close(self, port: _UDPPort | _TCPPort) -> None:
-        ports: dict[Address, Any] = self._udp if isinstance(port, _UDPPort) else self._tcp
-        if ports.get(port.address) is port:
-            del ports[port.address]
+    def close_tcp(self, port: Listener) -> None:
+        if self._tcp.get(port.address) is port:
+            del self._tcp[port.address]
 
-    def send_datagram(self, source: Address, packet: bytes, target: Address) -> None:
-        self.sent[source[0]] += 1
-        if (source[0], target[0]) in self._holding:
-            self._held.append((source, packet, target))
-            return
-        copies = 1 + (self._rng.random() < self.duplication)
-        for _ in range(copies):
-            if self.passes(source[0], target[0]) and self._rng.random() >= self.loss:
-                self._schedule(self._delay(), lambda: self.arrive(source, packet, target))
-
-    def arrive(self, source: Address, packet: bytes, target: Address) -> None:
-        """A datagram reaches its target, if anybody listens there."""
-        port = self._udp.get(target)
-        if port is not None:
-            port.reactor.deliver(lambda: port.receive(packet, source))
+    def listener(self, address: Address) -> Listener | None:
+        """Who accepts connections at an address."""
+        return self._tcp.get(address)
 
     def connect_tcp(
         self, reactor: Reactor, target: Address, factory: Any, timeout: float
-    ) -> _Connector:
-        connector = _Connector(reactor, factory, target, timeout)
-
-        def answer() -> None:
-            port = self._tcp.get(target)
-            here = reactor.address
-            if not self.passes(here, target[0]) or not self.passes(target[0], here):
-                return
-            if self.udp_only or port is None or port.reactor.dead:
-                if not self.udp_only:
-                    reactor.deliver(lambda: connector.fail(ConnectionRefusedError()))
-                return
-            near, far = _Stream(self, reactor, target[0]), _Stream(self, port.reactor, here)
-            near.peer, far.peer = far, near
-            port.reactor.deliver(lambda: far.open(port.factory.buildProtocol(_address(here, 1))))
-            reactor.deliver(lambda: connector.succeed(near))
-
-        self._schedule(2 * self._delay(), answer)
+    ) -> Connector:
+        connector = Connector(self, reactor, factory, target, timeout)
+        connector.knock()
         return connector
 
-    def send_bytes(self, source: str, target: str, arrival: Callable[[], None]) -> None:
-        """TCP: in order and never lost, unless the path is cut."""
-        if self.passes(source, target) and self.passes(target, source) and not self.udp_only:
-            self._schedule(self.latency[1], arrival)
+    def send_datagram(self, source: Address, packet: bytes, target: Address) -> None:
+        here, there = source[0], target[0]
+        self.sent[here] += 1
+        self.sent_bytes[here] += len(packet)
+        for watcher in self._watchers:
+            watcher(source, packet, target)
+        if self._holding and (here, there) in self._holding:
+            self._held.append((source, packet, target))
+            return
+        rng = self._rng
+        copies = 2 if self.duplication and rng.random() < self.duplication else 1
+        for _ in range(copies):
+            if self.loss and rng.random() < self.loss:
+                continue
+            if self._cut and not self.passes(here, there):
+                continue
+            delay = self.latency.draw(rng)
+            if self.reordering and rng.random() < self.reordering:
+                delay += OVERTAKEN.draw(rng)
+            self.agenda.after(delay, partial(self.arrive, source, packet, target))
 
-
-def _address(host: str, port: int) -> IPv4Address:
-    return IPv4Address("TCP", host, port)
+    def arrive(self, source: Address, packet: bytes, target: Address) -> bool:
+        """A datagram reaches its target, if anybody listens there; False: it cannot be seen yet."""
+        port = self._udp.get(target)
+        if port is not None:
+            port.reactor.deliver(partial(port.receive, packet, source), droppable=True)
+        return False
 
 
 @implementer(IUDPTransport)
@@ -183,7 +193,7 @@ class _UDPPort:
         self._protocol.datagramReceived(packet, source)
 
     def close(self) -> None:
-        self._network.close(self)
+        self._network.close_udp(self)
 
     def stopListening(self) -> Deferred[None]:
         self.close()
@@ -200,133 +210,3 @@ class _UDPPort:
 
     def getBroadcastAllowed(self) -> bool:
         return False
-
-
-class _TCPPort:
-    def __init__(self, network: Network, reactor: Reactor, address: Address, factory: Any) -> None:
-        self.address = address
-        self.reactor = reactor
-        self.factory = factory
-        self._network = network
-
-    def close(self) -> None:
-        self._network.close(self)
-
-    def stopListening(self) -> Deferred[None]:
-        self.close()
-        return succeed(None)
-
-
-class _Connector:
-    def __init__(self, reactor: Reactor, factory: Any, target: Address, timeout: float) -> None:
-        self._factory = factory
-        self._target = target
-        self._over = False
-        self._timeout = reactor.callLater(timeout, self.fail, TimeoutError())
-        factory.doStart()
-        factory.startedConnecting(self)
-
-    def getDestination(self) -> IPv4Address:
-        return _address(*self._target)
-
-    def succeed(self, stream: _Stream) -> None:
-        if self._finish():
-            stream.open(self._factory.buildProtocol(_address(*self._target)))
-
-    def fail(self, error: Exception) -> None:
-        if self._finish():
-            self._factory.clientConnectionFailed(self, Failure(error))
-
-    def stopConnecting(self) -> None:
-        self.fail(ConnectionAborted())
-
-    disconnect = stopConnecting
-
-    def _finish(self) -> bool:
-        if self._over:
-            return False
-        self._over = True
-        if self._timeout.active():
-            self._timeout.cancel()
-        return True
-
-
-@implementer(ITCPTransport)
-class _Stream:
-    """One end of a connection."""
-
-    disconnecting = False
-
-    def __init__(self, network: Network, reactor: Reactor, peer_address: str) -> None:
-        self.peer: _Stream
-        self._network = network
-        self._reactor = reactor
-        self._peer_address = peer_address
-        self._protocol: Any = None
-        self._early: list[bytes] = []
-        self._closed = False
-
-    def open(self, protocol: Any) -> None:
-        if protocol is None:
-            self.abortConnection()
-            return
-        self._protocol = protocol
-        protocol.makeConnection(self)
-        for data in self._early:
-            protocol.dataReceived(data)
-
-    def write(self, data: bytes) -> None:
-        if not self._closed and not self.disconnecting and not self._reactor.dead:
-            self._to_peer(lambda: self.peer._receive(data))
-
-    def writeSequence(self, data: Iterable[bytes]) -> None:
-        self.write(b"".join(data))
-
-    def loseConnection(self) -> None:
-        if not self.disconnecting:
-            self.disconnecting = True
-            self._to_peer(lambda: self.peer._end(ConnectionDone()))
-            self._reactor.callLater(0, self._end, ConnectionDone())
-
-    def abortConnection(self) -> None:
-        self._to_peer(lambda: self.peer._end(ConnectionAborted()))
-        self._reactor.callLater(0, self._end, ConnectionAborted())
-
-    def getPeer(self) -> IPv4Address:
-        return _address(self._peer_address, 0)
-
-    def getHost(self) -> IPv4Address:
-        return _address(self._reactor.address, 0)
-
-    def getTcpNoDelay(self) -> bool:
-        return True
-
-    getTcpKeepAlive = getTcpNoDelay
-
-    def setTcpNoDelay(self, enabled: bool) -> None:
-        pass
-
-    setTcpKeepAlive = setTcpNoDelay
-
-    def loseWriteConnection(self) -> None:
-        raise NotImplementedError("flip never half-closes")
-
-    def _to_peer(self, arrival: Callable[[], None]) -> None:
-        reactor = self.peer._reactor
-        self._network.send_bytes(
-            self._reactor.address, self._peer_address, lambda: reactor.deliver(arrival)
-        )
-
-    def _receive(self, data: bytes) -> None:
-        if self._closed:
-            return
-        if self._protocol is None:
-            self._early.append(data)
-        else:
-            self._protocol.dataReceived(data)
-
-    def _end(self, reason: Exception) -> None:
-        if not self._closed:
-            self._closed = True
-            if self._protocol is not None:
-                self._protocol.connectionLost(Failure(reason))

@@ -7,10 +7,8 @@ with the seed and the last things that happened.
 
 from __future__ import annotations
 
-import heapq
 import json
 import random
-import shutil
 import tempfile
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -22,6 +20,8 @@ from twisted.internet.defer import Deferred
 
 from flip.config import Config, load
 from flip.holdings.runner import HookCall
+from flip.simulation.clock import Agenda
+from flip.simulation.disk import MemoryDisk
 from flip.simulation.invariants import Invariants, Violation
 from flip.simulation.machine import Machine
 from flip.simulation.network import Network
@@ -34,42 +34,46 @@ class World:
     """The clock, the network and the machines.
 
     :param description: the configuration file's JSON.
+    :ivar schedule: lets something outside of the nodes happen after so many seconds.
     """
 
     def __init__(self, description: Mapping[str, Any], seed: int = 0) -> None:
-        self.now = 0.0
         self.seed = seed
         self.rng = random.Random(seed)
         self.history: deque[str] = deque(maxlen=60)
         self.observers = Observers()
         self.script: tuple[str, ...] = ()  # the faults to come, for reports
-        self.network = Network(self.schedule, self.rng)
-        self._events: list[tuple[float, int, Callable[[], None]]] = []
-        self._count = 0
-        self._root = Path(tempfile.mkdtemp(prefix="flip-cluster-"))
+        self.agenda = Agenda()
+        self.schedule = self.agenda.after
+        self.network = Network(self.agenda, random.Random(f"{seed} network"))
         self.base = self.configure(description)
         self.machines = {
-            id: Machine(self, self.configuration_of(id), self._root / id)
+            id: Machine(self, self.configuration_of(id), MemoryDisk(f"{id}/journal.sqlite"))
             for id in self.base.servers
         }
         self.invariants = Invariants(self)
 
     def configure(self, description: Mapping[str, Any]) -> Config:
         """Read a configuration as a node would."""
-        path = self._root / "flip.json"
-        path.write_text(json.dumps(description))
-        return load(path, id=next(iter(description["servers"])), environ={})
+        with tempfile.TemporaryDirectory(prefix="flip-") as directory:
+            path = Path(directory, "flip.json")
+            path.write_text(json.dumps(description))
+            return load(path, id=next(iter(description["servers"])), environ={})
 
     def configuration_of(self, id: str, base: Config | None = None) -> Config:
         """A configuration as the node `id` sees it."""
-        return replace(base or self.base, id=id, state_dir=self._root / id)
+        return replace(base or self.base, id=id)
 
     def close(self) -> None:
-        """Kill everything and remove the disks."""
+        """Kill everything and forget the disks."""
         for machine in self.machines.values():
-            if machine.node is not None:
-                machine.kill()
-        shutil.rmtree(self._root)
+            machine.reboot()
+            machine.lose_disk()
+
+    @property
+    def now(self) -> float:
+        """Seconds since the world began."""
+        return self.agenda.now
 
     def observe(self, observer: Observer) -> None:
         """Tell `observer` of what happens from now on."""
@@ -125,17 +129,12 @@ class World:
     def note(self, text: str) -> None:
         self.history.append(f"{self.now:9.3f} {text}")
 
-    def schedule(self, delay: float, call: Callable[[], None]) -> None:
-        """Something outside of the nodes happens after `delay` seconds."""
-        self._count += 1
-        heapq.heappush(self._events, (self.now + delay, self._count, call))
-
     def run(self, seconds: float) -> None:
         """Let time pass."""
         end = self.now + seconds
         while self._step(end):
             pass
-        self.now = end
+        self.agenda.now = end
 
     def run_until(self, condition: Callable[[], bool], limit: float) -> float:
         """Let time pass until `condition` holds; returns the seconds that took.
@@ -145,7 +144,7 @@ class World:
         began = self.now
         while not condition():
             if not self._step(began + limit):
-                self.now = began + limit
+                self.agenda.now = began + limit
                 if not condition():
                     raise self.violation(f"not within {limit} s", "awaited")
         return self.now - began
@@ -169,24 +168,11 @@ class World:
 
     def _step(self, end: float) -> bool:
         """The next thing that happens before `end`; False if nothing does."""
-        at, act = self._events[0][0] if self._events else end + 1, self._run_event
-        for machine in self.machines.values():
-            reactor = machine.reactor
-            if reactor is None:
-                continue
-            due = reactor.due()
-            if due is not None and max(due, self.now) < at:
-                at, act = max(due, self.now), reactor.iterate
-        if at > end:
+        if not self.agenda.step(end):
             return False
-        self.now = max(self.now, at)
-        act()
         for stepped in self.observers.stepped:
             stepped(self)
         return True
-
-    def _run_event(self) -> None:
-        heapq.heappop(self._events)[2]()
 
     def violation(self, text: str, invariant: str) -> Violation:
         """The error of a broken rule, with everything that tells how it came about."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from hamcrest import assert_that, equal_to, greater_than, less_than, only_contains, starts_with
 
 from flip.membership.roster import State
+from flip.simulation.disk import MemoryDisk
 from flip.simulation.machine import Machine
 from flip.simulation.world import World
 from tests.cluster.case import (
@@ -215,11 +216,11 @@ class DoubleTests(ClusterTestCase):
         """The younger one lets go of everything and stops; the elder goes on and says so."""
         for seed in range(5):
             world = self.story(seed)
-            twin = Machine(world, world["flip1"].config, world["flip1"].disk.with_name("twin"))
+            twin = Machine(world, world["flip1"].config, MemoryDisk("twin"))
             me = replace(twin.config.me, ip="10.0.0.9")
             servers = {**twin.config.servers, "flip1": me}
             world.machines["twin"] = twin
-            twin.start(replace(twin.config, servers=servers, state_dir=twin.disk))
+            twin.start(replace(twin.config, servers=servers))
             world.await_end(twin, 30)
             assert_that(twin.stopped, equal_to(True))
             assert_that(twin.held(), equal_to(set()))

@@ -7,6 +7,7 @@ from itertools import permutations
 from hamcrest import assert_that, equal_to, greater_than, less_than
 
 from flip.membership.roster import State
+from flip.simulation.distributions import Uniform
 from flip.simulation.world import World
 from tests.cluster.case import (
     ALL_ACTIVE,
@@ -61,7 +62,7 @@ class LossTests(ClusterTestCase):
         for seed in range(3):
             world = self.story(seed)
             world.network.duplication = 0.5
-            world.network.latency = (0.0005, 0.15)
+            world.network.latency = Uniform(0.0005, 0.15)
             world["flip1"].reboot()
             self.await_holdings(world, FLIP1_DOWN)
             world["flip1"].start()

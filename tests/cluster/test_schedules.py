@@ -128,7 +128,7 @@ def _leave(machine: Machine) -> None:
 
 
 def _fail_hooks(machine: Machine) -> None:
-    world = machine._world
+    world = machine.world
     event = world.rng.choice(["alive", "down"])
     chosen = world.rng.choice([machine.failing, machine.hanging])
     chosen.add((event, world.rng.choice(world.base.systems["ip"].data)))
@@ -140,21 +140,21 @@ def _mend_hooks(machine: Machine) -> None:
 
 
 def _isolate(machine: Machine) -> None:
-    machine._world.cut([machine.id], machine._world.others(machine.id))
+    machine.world.cut([machine.id], machine.world.others(machine.id))
 
 
 def _cut_link(machine: Machine) -> None:
-    world = machine._world
+    world = machine.world
     other = world.rng.choice(world.others(machine.id))
     world.cut([machine.id], [other], one_way=world.rng.random() < 0.5)
 
 
 def _heal(machine: Machine) -> None:
-    machine._world.heal()
+    machine.world.heal()
 
 
 def _lose(machine: Machine) -> None:
-    machine._world.network.loss = machine._world.rng.choice([0.0, 0.1, 0.3])
+    machine.world.network.loss = machine.world.rng.choice([0.0, 0.1, 0.3])
 
 
 _FAULTS: list[Callable[[Machine], None]] = [

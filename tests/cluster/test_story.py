@@ -5,6 +5,7 @@ from __future__ import annotations
 from hamcrest import assert_that, equal_to, greater_than, less_than, not_
 
 from flip.membership.roster import State
+from flip.simulation.distributions import Uniform
 from flip.simulation.world import World
 from tests.cluster.case import (
     ALL_ACTIVE,
@@ -195,7 +196,7 @@ class LeaveTests(ClusterTestCase):
     def test_fast(self) -> None:
         """A planned handoff costs two hooks and a message."""
         world = self.story()
-        world["flip"].hook_time = world["flip1"].hook_time = (0.01, 0.01)
+        world["flip"].hook_time = world["flip1"].hook_time = Uniform(0.01, 0.01)
         world["flip1"].leave()
         self.await_holdings(world, FLIP1_DOWN)
         down = max(at for at, event, _ in world["flip1"].runs if event == "down")

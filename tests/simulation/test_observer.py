@@ -7,7 +7,7 @@ from hamcrest import assert_that, empty, equal_to, greater_than
 from flip.holdings.runner import HookCall
 from flip.membership.roster import State
 from flip.simulation.machine import Machine, Point
-from flip.simulation.observer import Observer
+from flip.simulation.observer import Observer, Observers
 from flip.simulation.world import World
 from tests.cluster.case import ONE, TWO, ClusterTestCase
 from tests.matchers import contains_exactly, has_item, has_items, is_not
@@ -107,7 +107,7 @@ class ObserverTests(ClusterTestCase):
             def hook_started(self, machine: Machine, call: HookCall) -> None:
                 raise NotImplementedError
 
-        world = self.cluster()
-        world.observe(Hooks())
-        assert_that(world.observers.stepped, empty())
-        assert_that(len(world.observers.hook_started), equal_to(1))
+        observers = Observers()
+        observers.add(Hooks())
+        assert_that(observers.stepped, empty())
+        assert_that(len(observers.hook_started), equal_to(1))

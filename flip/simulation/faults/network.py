@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from flip.config import Config
 from flip.config.places import shown
 from flip.errors import BadFault
+from flip.simulation.distributions import Uniform
 from flip.simulation.faults import notation
 from flip.simulation.faults.fault import Fault
 from flip.simulation.faults.notation import Span, number
@@ -213,7 +214,7 @@ class Latency(_Setting):
         return f"{number(self.least)}-{number(self.most)}ms@{self.span}"
 
     def change(self, network: Network) -> None:
-        network.latency = self.least / 1000, self.most / 1000
+        network.latency = Uniform(self.least / 1000, self.most / 1000)
 
     def reset(self, world: World) -> None:
         world.network.latency = LATENCY

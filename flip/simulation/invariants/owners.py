@@ -128,7 +128,7 @@ class Overlaps(Invariant):
         (name, _), one, two = pair
         system = self.world.base.systems[name]
         rounds = 1 + len(system.data) // system.hook_concurrency
-        longest = max(self.world.machines[id].hook_time[1] for id in (one, two))
+        longest = max(self.world.machines[id].hook_time.longest for id in (one, two))
         return self.truth.round_trip + 2 * rounds * longest + system.delay + SCHEDULING
 
 

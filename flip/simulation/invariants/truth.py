@@ -68,7 +68,7 @@ class Truth(Observer):
     @property
     def round_trip(self) -> float:
         """Seconds, at most, from one node to another and back."""
-        return 2 * self.world.network.latency[1]
+        return 2 * self.world.network.latency.longest
 
     def single(self, point: Point) -> bool:
         """Whether a data point belongs to one node only."""

@@ -1,0 +1,80 @@
+"""Virtual time: one agenda of what happens when, and the clocks that machines have of it."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+
+
+class Agenda:
+    """What happens when, in one heap; things at the same time happen in the order of their entry.
+
+    :ivar now: seconds since the world began.
+    """
+
+    __slots__ = ("_count", "_heap", "now")
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._count = 0
+        self._heap: list[tuple[float, int, Callable[[], object]]] = []
+
+    def after(self, delay: float, call: Callable[[], object]) -> None:
+        """Let `call` happen in `delay` seconds."""
+        self.at(self.now + delay, call)
+
+    def at(self, time: float, call: Callable[[], object]) -> None:
+        """Let `call` happen at `time`, or now if that is past.
+
+        :param call: returns False when nothing was to be done after all.
+        """
+        self._count += 1
+        heapq.heappush(self._heap, (time, self._count, call))
+
+    def step(self, end: float) -> bool:
+        """Let the next thing happen; False when there is nothing until `end`."""
+        heap = self._heap
+        while heap and heap[0][0] <= end:
+            time, _, call = heapq.heappop(heap)
+            if time > self.now:
+                self.now = time
+            if call() is not False:
+                return True
+        return False
+
+
+class Clock:
+    """A machine's monotonic clock, which all its processes read.
+
+    It shows 0 when the world begins and gains or loses as its `drift` says.
+    """
+
+    __slots__ = ("_agenda", "_drift", "_since", "_then")
+
+    def __init__(self, agenda: Agenda) -> None:
+        self._agenda = agenda
+        self._drift = 0.0
+        self._since = self._then = 0.0  # both clocks when the drift last changed
+
+    @property
+    def drift(self) -> float:
+        """Seconds that it gains in a second: 0.05 is 5 % too fast."""
+        return self._drift
+
+    @drift.setter
+    def drift(self, drift: float) -> None:
+        if drift <= -1:
+            raise ValueError(f"a clock that drifts by {drift} runs backwards or not at all")
+        self._then = self.seconds()
+        self._since = self._agenda.now
+        self._drift = drift
+
+    def seconds(self) -> float:
+        """What it shows."""
+        if not self._drift:
+            return self._then + (self._agenda.now - self._since)
+        return self._then + (self._agenda.now - self._since) * (1 + self._drift)
+
+    def when(self, seconds: float) -> float:
+        """The world's time at which it will show `seconds`, if it goes on like this."""
+        return self._since + (seconds - self._then) / (1 + self._drift)

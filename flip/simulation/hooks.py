@@ -1,0 +1,67 @@
+"""Hooks on virtual time: how long they take, and whether they end well."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+
+from flip.errors import HookFailed
+from flip.holdings.runner import HookCall, HookResult
+from flip.simulation.distributions import Uniform
+
+if TYPE_CHECKING:
+    from flip.simulation.machine import Machine
+    from flip.simulation.reactor import VirtualReactor
+
+HOOK_TIME = Uniform(0.005, 0.04)  # of a hook that sets an address
+NARROWLY = 0.99  # of its timeout, that a slow hook takes
+
+
+class Hooks:
+    """The hook runner of one process: hooks end on time, fail or hang as their machine says.
+
+    A hook that takes longer than its timeout, by its machine's clock, is killed
+    then. It goes on when the process that ran it dies.
+    """
+
+    def __init__(self, machine: Machine, reactor: VirtualReactor) -> None:
+        self._machine = machine
+        self._reactor = reactor
+
+    def run(self, call: HookCall) -> Deferred[HookResult]:
+        machine, world = self._machine, self._machine.world
+        point = call.system, call.datum
+        machine.runs.append((world.now, call.event, call.datum))
+        world.hook_started(machine, call)
+        if call.event == "alive":
+            machine.serve(point)
+        duration, good = self._fate(call)
+        done: Deferred[HookResult] = Deferred()
+
+        def end() -> None:
+            if call.event == "down" and good:
+                machine.cease(point)
+            world.hook_ended(machine, call, good)
+            self._reactor.deliver(report)
+
+        def report() -> None:
+            if good:
+                done.callback(HookResult(duration))
+            else:
+                done.errback(HookFailed("(exit status 1)"))
+
+        world.schedule(duration, end)
+        return done
+
+    def _fate(self, call: HookCall) -> tuple[float, bool]:
+        """The seconds, by the world's time, that a hook takes, and whether it ends well."""
+        machine = self._machine
+        limit = call.timeout / (1 + machine.drift)
+        key = call.event, call.datum
+        duration = machine.hook_time.draw(machine.rng)
+        if key in machine.slow:
+            duration = max(duration, NARROWLY * limit)
+        if key in machine.hanging or duration > limit:
+            return limit, False
+        return duration, key not in machine.failing
