@@ -116,3 +116,7 @@ class DemoFailed(FlipError):
 
 class BadFault(FlipError):
     """The fault cannot be simulated:"""
+
+
+class BadSchedule(FlipError):
+    """This file is no schedule of faults."""

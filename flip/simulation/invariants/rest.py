@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flip.allocation import plan
 from flip.membership.roster import State
+from flip.simulation.invariants.invariant import Violation
 from flip.wire.claims import Phase
 
 if TYPE_CHECKING:
@@ -14,32 +15,53 @@ if TYPE_CHECKING:
     from flip.simulation.world import World
 
 
-def at_rest(world: World) -> bool:
-    """Whether nothing is `unrest` any more; the cheapest questions come first."""
-    return next(unrest(world), None) is None
-
-
-def unrest(world: World) -> Iterator[str]:
-    """What is not yet as it must be, in words, when all processes run and no fault lasts.
+class Rest:
+    """Whether all is as it must be when all processes run and no fault lasts.
 
     Every data point is served by the machines that the topology names and by no
     other; what a node claims it holds, and that is what its machine serves; the
     digests of all nodes agree; every member is alive to every other.
     """
-    nodes = {id: machine.node for id, machine in world.machines.items()}
-    digests = {node.parts.membership.roster.digest for node in nodes.values() if node is not None}
-    if len(digests) > 1:
-        yield "the digests differ"
-    yield from (f"{id} does not run" for id, node in nodes.items() if node is None)
-    expected = plan(world.base)
-    for id, machine in world.machines.items():
-        for system, division in expected.items():
-            served, due = machine.held(system), set(division[id])
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        machines = world.machines
+        self._due = {
+            (id, system): set(division[id])
+            for system, division in plan(world.base).items()
+            for id in machines
+        }
+
+    def reached(self) -> bool:
+        """Whether nothing is left to say; asked after every step, so it gives up early."""
+        return next(self.missing(), None) is None
+
+    def missing(self) -> Iterator[str]:
+        """What is not yet as it must be, in words; the cheapest questions come first."""
+        machines = self._world.machines
+        nodes = {id: machine.node for id, machine in machines.items()}
+        digests = {node.parts.membership.roster.digest for node in nodes.values() if node}
+        if len(digests) > 1:
+            yield "the digests differ"
+        yield from (f"{id} does not run" for id, node in nodes.items() if node is None)
+        for (id, system), due in self._due.items():
+            served = machines[id].held(system)
             if served != due:
                 yield f"{id} serves {sorted(served)} of {system} in place of {sorted(due)}"
-        if machine.node is not None:
-            yield from _untrue(machine)
-            yield from _doubts(machine)
+        for machine in machines.values():
+            if machine.node is not None:
+                yield from _untrue(machine)
+                yield from _doubts(machine)
+
+    def violated(self, cause: AssertionError | None) -> Violation:
+        """The error when it was not reached in time, or (`cause` None) did not last.
+
+        What broke another rule meanwhile stays that.
+        """
+        if isinstance(cause, Violation) and cause.invariant != "awaited":
+            return cause
+        when = "it did not stay well" if cause is None else "all is not well in time"
+        return self._world.violation(f"{when}: {'; '.join(self.missing())}", "Rest")
 
 
 def _untrue(machine: Machine) -> Iterator[str]:

@@ -1,0 +1,167 @@
+"""Schedules at random: one seed gives one cluster and what befalls it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from flip.simulation.faults.notation import Span
+from flip.simulation.schedules.schedule import Schedule
+
+SHORTEST, LONGEST = 4.0, 14.0  # seconds in which faults happen
+FEWEST, MOST = 2, 9  # faults
+NEAR = 0.4  # seconds: what happens at about the same time breaks more
+
+
+def generate(seed: int) -> Schedule:
+    """The schedule of a seed."""
+    rng = random.Random(seed)
+    config = cluster(rng)
+    duration = round(rng.uniform(SHORTEST, LONGEST), 1)
+    draw = _Draw(rng, config, duration)
+    faults = [draw.fault() for _ in range(rng.randint(FEWEST, MOST))]
+    return Schedule(config, seed, duration, tuple(sorted(faults, key=_begin)))
+
+
+def cluster(rng: random.Random) -> dict[str, Any]:
+    """Three servers of which one is an arbiter, three alike, four, or five; often with
+    other settings than the defaults."""
+    count, arbiters, data = rng.choice([(3, 1, 2), (3, 1, 2), (3, 0, 2), (4, 0, 3), (5, 0, 4)])
+    servers: dict[str, Any] = {}
+    for number in range(count):
+        server: dict[str, Any] = {"ip": f"10.0.0.{number + 1}", "port": 2200}
+        if number < count - arbiters:
+            server["systems"] = ["s"]
+        servers[f"n{number}"] = server
+    servers["n1"]["priority"] = 1
+    system: dict[str, Any] = {
+        "alive": "ip_up",
+        "down": "ip_down",
+        "type": "shard",
+        "data": [f"d{number}" for number in range(data)],
+        "retry_after": 5000,
+    }
+    if rng.random() < 0.4:
+        system |= {
+            "type": rng.choice(["shard", "shard", "replicate"]),
+            "on_isolation": rng.choice(["hold", "release"]),
+            "remove_on_start": rng.choice([True, False]),
+            "hook_concurrency": rng.choice([1, 4]),
+            "hook_timeout": rng.choice([500, 2000]),
+            "delay": rng.choice([0, 50, 1000]),
+        }
+    return {"key": "secret", "servers": servers, "cluster": {"system": {"s": system}}}
+
+
+def _begin(fault: str) -> float:
+    return Span.parse(fault.replace("@", " ").rpartition(" ")[2]).begin
+
+
+class _Draw:
+    """Draws faults that fit a cluster."""
+
+    def __init__(self, rng: random.Random, config: dict[str, Any], duration: float) -> None:
+        self._rng = rng
+        self._duration = duration
+        self._ids = list(config["servers"])
+        self._data: list[str] = config["cluster"]["system"]["s"]["data"]
+        self._holders = [id for id, server in config["servers"].items() if "systems" in server]
+        self._moments = [rng.uniform(0, duration) for _ in range(2)]
+
+    def fault(self) -> str:
+        """The text of one."""
+        kind: Callable[[_Draw], str] = self._rng.choice(_KINDS)
+        return kind(self)
+
+    def _at(self) -> float:
+        if self._rng.random() < 0.5:
+            at = self._rng.choice(self._moments) + self._rng.uniform(-NEAR, NEAR)
+        else:
+            at = self._rng.uniform(0, self._duration)
+        return round(min(max(at, 0.001), self._duration - 0.001), 3)
+
+    def _span(self) -> str:
+        """A begin and an end, some much longer than others."""
+        begin = self._at()
+        lasting = self._rng.choice((0.1, 0.5, 2.0, 6.0)) * self._rng.uniform(0.5, 1.5)
+        end = round(min(begin + lasting, self._duration), 3)
+        return f"{begin}-{end}" if end > begin else f"{begin}-{self._duration}"
+
+    def _one(self) -> str:
+        return self._rng.choice(self._ids)
+
+    def _several(self) -> str:
+        if self._rng.random() < 0.8:
+            return self._one()
+        return ",".join(self._rng.sample(self._ids, self._rng.randint(1, len(self._ids))))
+
+    def kill(self) -> str:
+        return f"kill {self._several()}@{self._span()}"
+
+    def reboot(self) -> str:
+        return f"reboot {self._one()}@{self._span()}"
+
+    def restart(self) -> str:
+        return f"restart {self._several()}@{self._at()}"
+
+    def restart_empty(self) -> str:
+        return f"restart-empty {self._one()}@{self._at()}"
+
+    def leave(self) -> str:
+        return f"leave {self._one()}@{self._span()}"
+
+    def freeze(self) -> str:
+        return f"freeze {self._several()}@{self._span()}"
+
+    def cut(self) -> str:
+        ids = self._rng.sample(self._ids, len(self._ids))
+        sides = self._rng.choice((1, 2, 2, len(ids)))
+        groups = [ids[number::sides] for number in range(sides)]
+        if sides == 1:
+            groups = [ids[: self._rng.randint(1, len(ids) - 1)]]
+        return f"cut {'/'.join(map(','.join, groups))}@{self._span()}"
+
+    def cut_link(self) -> str:
+        kind = self._rng.choice(("cut", "cut-one-way", "cut-one-way"))
+        return f"{kind} {'/'.join(self._rng.sample(self._ids, 2))}@{self._span()}"
+
+    def cut_one_way(self) -> str:
+        return f"cut-one-way {self._one()}@{self._span()}"
+
+    def loss(self) -> str:
+        return f"loss {self._rng.choice((10, 30, 60))}%@{self._span()}"
+
+    def duplicate(self) -> str:
+        return f"duplicate 30%@{self._span()}"
+
+    def latency(self) -> str:
+        return f"latency 1-{self._rng.choice((30, 300, 3000))}ms@{self._span()}"
+
+    def block_tcp(self) -> str:
+        return f"block-tcp {self._span()}"
+
+    def hook(self) -> str:
+        kind = self._rng.choice(("fail-hook", "hang-hook"))
+        event = self._rng.choice(("alive", "down"))
+        datum = self._rng.choice((f"/{self._rng.choice(self._data)}", ""))
+        return f"{kind} {self._rng.choice(self._holders)}/{event}{datum}@{self._span()}"
+
+
+_WEIGHTS: dict[Callable[[_Draw], str], int] = {
+    _Draw.kill: 4,
+    _Draw.reboot: 3,
+    _Draw.restart: 3,
+    _Draw.restart_empty: 2,
+    _Draw.leave: 2,
+    _Draw.freeze: 4,
+    _Draw.cut: 4,
+    _Draw.cut_link: 3,
+    _Draw.cut_one_way: 2,
+    _Draw.loss: 2,
+    _Draw.duplicate: 1,
+    _Draw.latency: 1,
+    _Draw.block_tcp: 1,
+    _Draw.hook: 3,
+}
+_KINDS = [kind for kind, weight in _WEIGHTS.items() for _ in range(weight)]

@@ -1,0 +1,108 @@
+"""Plays a schedule: faults for a while, then none, then all has to be well within a bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flip.config import Config
+from flip.holdings.fitness import LONGEST_PENALTY
+from flip.holdings.holding import LONGEST_PAUSE
+from flip.simulation.faults import schedule as befall
+from flip.simulation.invariants.rest import Rest
+from flip.simulation.invariants.truth import rotation
+from flip.simulation.network import LATENCY
+from flip.simulation.schedules.schedule import Schedule
+from flip.simulation.world import World
+
+LEAVING = 10.5  # seconds in which a clean stop ends, with or without its hooks
+STARTING = 5.0  # seconds that a node may take to settle, beyond its probes
+STRETCH = 4  # times as long as others a node's probes may take
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run that broke no rule was like.
+
+    :ivar recovery: seconds from the last fault until everything was as it must be.
+    :ivar overlap: seconds for which two that reached each other held the same, at most.
+    :ivar unguarded: seconds of two owners in exclusive systems without flip or guard.
+    :ivar simulated: seconds in all.
+    """
+
+    recovery: float
+    overlap: float
+    unguarded: float
+    simulated: float
+
+
+def recovery_bound(config: Config) -> float:
+    """Seconds within which all is well once faults have stopped and all processes run.
+
+    The longest of what a node waits for by itself (a penalty for flapping, its word
+    that it cannot run `alive`, the pause before a hook is tried again), then a
+    start: to be in touch, to hear everybody out and to catch up.
+    """
+    systems = config.systems.values()
+    waiting = max(LONGEST_PENALTY, LONGEST_PAUSE, *(system.retry_after for system in systems), 0.0)
+    hooks = 2 * max((system.hook_timeout for system in systems), default=0.0)
+    delay = max((system.delay for system in systems), default=0.0)
+    probes = 2 * (rotation(config) + STRETCH * config.ping_timeout)
+    return waiting + hooks + delay + probes + STARTING
+
+
+def play(schedule: Schedule) -> Outcome:
+    """Run a schedule to its end.
+
+    :raises Violation: a rule was broken, or all is not well within `recovery_bound`.
+    :raises BadFault: it contains a fault that cannot be read.
+    """
+    world = World(schedule.config, schedule.seed)
+    try:
+        world.script = schedule.faults
+        befall(world, schedule.parsed)
+        world.start()
+        world.run(schedule.duration)
+        mend(world)
+        return _recover(world)
+    finally:
+        world.close()
+
+
+def mend(world: World) -> None:
+    """Make everything whole again; processes that are asked to leave still may."""
+    world.fault("no fault lasts", False)
+    network = world.network
+    network.heal()
+    network.let_through()
+    network.loss = network.duplication = 0.0
+    network.latency = LATENCY
+    network.udp_only = False
+    for machine in world.machines.values():
+        machine.failing.clear()
+        machine.hanging.clear()
+        if machine.reactor is not None and machine.reactor.frozen:
+            machine.thaw()
+
+
+def _recover(world: World) -> Outcome:
+    mended = world.now
+    world.run_until(lambda: not _leaving(world), LEAVING)
+    for machine in world.machines.values():
+        if machine.node is None:
+            machine.start()
+    rest = Rest(world)
+    try:
+        world.run_until(rest.reached, recovery_bound(world.base))
+    except AssertionError as error:
+        raise rest.violated(error) from None
+    recovery = world.now - mended
+    # Well for a moment is not enough.
+    world.run(2 * world.base.gossip_interval)
+    if not rest.reached():
+        raise rest.violated(None)
+    invariants = world.invariants
+    return Outcome(recovery, invariants.overlaps.longest, invariants.exclusive.unguarded, world.now)
+
+
+def _leaving(world: World) -> bool:
+    return any(machine.leaving and machine.node is not None for machine in world.machines.values())
