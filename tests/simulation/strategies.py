@@ -5,8 +5,17 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from flip.simulation.faults import Fault, Span
-from flip.simulation.faults.hooks import FailHook, HangHook
-from flip.simulation.faults.network import BlockTCP, Cut, CutOneWay, Duplicate, Latency, Loss
+from flip.simulation.faults.clocks import Drift, Slow, Step
+from flip.simulation.faults.hooks import FailHook, HangHook, SlowHook
+from flip.simulation.faults.network import (
+    BlockTCP,
+    Cut,
+    CutOneWay,
+    Duplicate,
+    Latency,
+    Loss,
+    Reorder,
+)
 from flip.simulation.faults.processes import (
     Freeze,
     Kill,
@@ -58,7 +67,7 @@ def faults() -> st.SearchStrategy[Fault]:
     once = [st.builds(cls, TIMES.map(Span), NODES) for cls in (Restart, RestartEmpty)]
     of_hooks = [
         st.builds(cls, spans(), NODES, st.sampled_from(["alive", "down"]), st.none() | DATA)
-        for cls in (FailHook, HangHook)
+        for cls in (FailHook, HangHook, SlowHook)
     ]
     return st.one_of(
         *of_nodes,
@@ -68,6 +77,10 @@ def faults() -> st.SearchStrategy[Fault]:
         st.builds(CutOneWay, spans(), groups(2)),
         st.builds(Loss, spans(), PERCENTS),
         st.builds(Duplicate, spans(), PERCENTS),
+        st.builds(Reorder, spans(), PERCENTS),
+        st.builds(Slow, spans(), NODES, PERCENTS),
+        st.builds(Drift, spans(), NODES, st.floats(-50, 50)),
+        st.builds(Step, spans(), NODES, st.floats(-1e6, 1e6)),
         latencies(),
         st.builds(BlockTCP, spans()),
     )

@@ -114,6 +114,14 @@ class MistakeTests(SynchronousTestCase):
         self.assert_refused("latency 5@5", '"5" is no time such as 5ms')
         self.assert_refused("latency 9-5ms@5", "5 ms is less than 9 ms")
 
+    def test_measure(self) -> None:
+        """How slow, and how wrong a clock is, is said behind the nodes, within limits."""
+        self.assert_refused("slow flip@5", "it does not say how much")
+        self.assert_refused("slow flip:1-20ms@5", '"1-20ms" is no single time such as 20ms')
+        self.assert_refused("slow flip:fast@5", '"fast" is no time such as 5ms')
+        self.assert_refused("drift flip:+51%@5", '"+51%" is no percentage from -50% to +50%')
+        self.assert_refused("step flip:soon@5", '"soon" is no number of seconds')
+
     def test_hook(self) -> None:
         """It says which hook."""
         self.assert_refused("fail-hook flip@5", 'expected "/alive" or "/down"')
@@ -311,6 +319,35 @@ class ScheduleTests(ClusterTestCase):
             world.run(until - world.now)
             now = network.loss, network.duplication, network.latency, network.udp_only
             assert_that((until, now), equal_to((until, state)))
+
+    def test_machines(self) -> None:
+        """A machine is slow, and its clocks are wrong, for a time; the last to begin counts."""
+        world = self.faulty(
+            "slow flip:20ms@1-9", "drift flip:+5%@1-9", "drift flip:-5%@2-4", "step flip:+60s@1-9"
+        )
+        machine = world["flip"]
+        whole = machine.slowness, 0.0, 0.0
+        for until, state in (
+            (0.5, whole),
+            (1.5, (0.02, 0.05, 60.0)),
+            (3, (0.02, -0.05, 60.0)),
+            (5, (0.02, 0.05, 60.0)),
+            (10, whole),
+        ):
+            world.run(until - world.now)
+            now = machine.slowness, machine.drift, machine.wall_offset
+            assert_that((until, now), equal_to((until, state)))
+
+    def test_slow_hook(self) -> None:
+        """A hook may take nearly all of its timeout and end well."""
+        world = self.faulty("slow-hook flip/alive@0")
+        world.run(9)
+        assert_that(world["flip"].held(), equal_to({ONE}))
+        claims = world["flip"].running_node.parts.keeper.systems["ip"].claims()
+        assert_that(claims[ONE].name, equal_to("TAKING"))
+        world.run(5)
+        claims = world["flip"].running_node.parts.keeper.systems["ip"].claims()
+        assert_that(claims[ONE].name, equal_to("HELD"))
 
     def test_hooks(self) -> None:
         """Hooks fail while any fault says so, for one data point or for all of the node."""

@@ -108,3 +108,15 @@ class HangHook(_HookFault):
 
     def afflicted(self, machine: Machine) -> set[tuple[str, str]]:
         return machine.hanging
+
+
+@dataclass(frozen=True)
+class SlowHook(_HookFault):
+    """A hook that takes all the time it has."""
+
+    kind: ClassVar[str] = "slow-hook"
+    example: ClassVar[str] = "flip/alive@5-30"
+    meaning: ClassVar[str] = "the hook ends well, but only just before its timeout."
+
+    def afflicted(self, machine: Machine) -> set[tuple[str, str]]:
+        return machine.slow

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from flip.config import Config
 from flip.config.places import meant, shown
 from flip.errors import BadFault
-from flip.simulation.faults import hooks, network, processes
+from flip.simulation.faults import clocks, hooks, network, processes
 from flip.simulation.faults.fault import Fault
 from flip.simulation.faults.notation import number
 
@@ -25,10 +25,15 @@ KINDS: dict[str, type[Fault]] = {
         network.CutOneWay,
         network.Loss,
         network.Duplicate,
+        network.Reorder,
         network.Latency,
         network.BlockTCP,
         hooks.FailHook,
         hooks.HangHook,
+        hooks.SlowHook,
+        clocks.Slow,
+        clocks.Drift,
+        clocks.Step,
     )
 }
 

@@ -189,6 +189,21 @@ class Duplicate(_Share):
 
 
 @dataclass(frozen=True)
+class Reorder(_Share):
+    """Later datagrams overtake."""
+
+    kind: ClassVar[str] = "reorder"
+    example: ClassVar[str] = "10%@60-120"
+    meaning: ClassVar[str] = "the chance that later datagrams overtake one."
+
+    def change(self, network: Network) -> None:
+        network.reordering = self.percent / 100
+
+    def reset(self, world: World) -> None:
+        world.network.reordering = 0.0
+
+
+@dataclass(frozen=True)
 class Latency(_Setting):
     """Packets take longer.
 

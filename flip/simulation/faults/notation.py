@@ -83,6 +83,18 @@ def names(text: str) -> tuple[str, ...]:
     return found
 
 
+def measured(text: str) -> tuple[tuple[str, ...], str, Span]:
+    """Read ``NODES:VALUE@TIME``, of which the value is still a text.
+
+    :raises BadFault: something is missing.
+    """
+    what, span = timed(text)
+    nodes, colon, value = what.rpartition(":")
+    if not colon:
+        raise BadFault("it does not say how much: expected : and a value after the nodes")
+    return names(nodes), value, span
+
+
 def share(text: str) -> float:
     """Read a percentage from 0% to 100%; returns 20.0 for ``20%``.
 
@@ -119,6 +131,17 @@ def milliseconds(text: str) -> tuple[float, float]:
     if most < least:
         raise BadFault(f"{number(most)} ms is less than {number(least)} ms")
     return least, most
+
+
+def cost(text: str) -> float:
+    """Read ``20ms``.
+
+    :raises BadFault: it is something else.
+    """
+    least, most = milliseconds(text)
+    if least != most:
+        raise BadFault(f"{shown(text)} is no single time such as 20ms")
+    return least
 
 
 def seconds(text: str) -> float:
