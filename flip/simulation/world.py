@@ -13,6 +13,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ class World:
         self.script: tuple[str, ...] = ()  # the faults to come, for reports
         self.agenda = Agenda()
         self.schedule = self.agenda.after
+        self.ciphers = cache(derive)  # one per life of a node, not one per pair of nodes
         self.network = Network(self.agenda, random.Random(f"{seed} network"))
         self.base = self.configure(description)
         self.machines = {
@@ -78,6 +80,10 @@ class World:
     def observe(self, observer: Observer) -> None:
         """Tell `observer` of what happens from now on."""
         self.observers.add(observer)
+
+    def ignore(self, observer: Observer) -> None:
+        """Tell `observer` of nothing any more."""
+        self.observers.remove(observer)
 
     def __getitem__(self, id: str) -> Machine:
         return self.machines[id]

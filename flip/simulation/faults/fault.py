@@ -50,6 +50,11 @@ class Fault(ABC):
         return f"{self.kind} {self.rest}"
 
     @property
+    def what(self) -> str:
+        """The text without the time."""
+        return str(self).removesuffix(str(self.span)).removesuffix("@").rstrip()
+
+    @property
     def named(self) -> Sequence[str]:
         """The nodes that the text names."""
         return ()
@@ -86,6 +91,11 @@ class NodeFault(Fault):
     @property
     def rest(self) -> str:
         return f"{','.join(self.nodes)}@{self.span}"
+
+    @property
+    def what(self) -> str:
+        """The text without the time."""
+        return str(self).removesuffix(str(self.span)).removesuffix("@").rstrip()
 
     @property
     def named(self) -> Sequence[str]:
