@@ -13,15 +13,20 @@ from flip.config import Config
 from flip.control.chronicle import Chronicle
 from flip.control.parts import Parts
 from flip.errors import CannotListen
+from flip.holdings.attempts import Runner
 from flip.holdings.departure import RELEASE_LIMIT, leave
+from flip.holdings.grants.exchange import GrantExchange
+from flip.holdings.grants.numbers import Numbers
+from flip.holdings.grants.silence import Silence
+from flip.holdings.grants.voter import Voter
+from flip.holdings.guard.interface import Guard
 from flip.holdings.hooks import Hook
 from flip.holdings.journal import RETRY, Journal
 from flip.holdings.keeper import Keeper
-from flip.holdings.system import Runner
 from flip.log import Logger
 from flip.membership.repeat import repeating
 from flip.membership.service import Membership
-from flip.wire.seal import Seal
+from flip.wire.seal import Ciphers, Seal, derive
 
 _log = Logger()
 
@@ -33,9 +38,12 @@ class Node(MultiService):
         one on virtual time.
     :param keys: 32 bytes each; the first seals, all open.
     :param wall: seconds of the wall clock, for the first incarnation only.
-    :param runner: runs the hooks.
+    :param runner: runs the hooks, those of exclusive systems aside.
+    :param guard: runs those, and lets go in time if this process does not; None where this
+        server has no exclusive system.
     :param hooks: per system of this server, its `alive` and `down` hooks.
     :param failed: called when this node must not go on; it has let go of everything.
+    :param ciphers: see `Seal`.
     """
 
     def __init__(
@@ -50,6 +58,8 @@ class Node(MultiService):
         runner: Runner,
         hooks: Mapping[str, Mapping[str, Hook]],
         failed: Callable[[], None],
+        guard: Guard | None = None,
+        ciphers: Ciphers = derive,
     ) -> None:
         super().__init__()
         self.setName("flip")
@@ -62,6 +72,8 @@ class Node(MultiService):
         self._runner = runner
         self._hooks = hooks
         self._failed = failed
+        self._ciphers = ciphers
+        self._guard = guard
 
     def startService(self) -> None:
         """Start, in the order in which the parts need one another.
@@ -73,7 +85,7 @@ class Node(MultiService):
         journal.open()
         birth = max(int(self._wall() * 1000), journal.incarnation + 1)
         boot = self._rng.getrandbits(63)
-        seal = Seal(self._keys, config.id, boot, config.servers)
+        seal = Seal(self._keys, config.id, boot, config.servers, ciphers=self._ciphers)
         membership = Membership(
             config,
             self.reactor,
@@ -86,15 +98,46 @@ class Node(MultiService):
         membership.setServiceParent(self)
         membership.on_doubled(self._doubled)
         chronicle = Chronicle(config, membership, journal)
-        keeper = Keeper(config, self.reactor, membership, journal, self._runner, self._hooks)
+        silence = Silence(config, self.reactor, journal)
+        voter = Voter(
+            config,
+            journal,
+            patience=config.ping_timeout,
+            now=self.reactor.seconds(),
+            silent_until=silence.until,
+        )
+        grants = GrantExchange(
+            config,
+            self.reactor,
+            self._rng,
+            membership.protocol,
+            voter,
+            Numbers(birth, self._rng, journal.remember_incarnation),
+            self._guard,
+            room=config.max_packet - seal.overhead,
+        )
+        keeper = Keeper(
+            config, self.reactor, membership, journal, self._runner, self._hooks, grants
+        )
         self.parts = Parts(
-            config, self.reactor, self.reactor.seconds(), journal, membership, keeper, chronicle
+            config,
+            self.reactor,
+            self.reactor.seconds(),
+            journal,
+            membership,
+            keeper,
+            chronicle,
+            grants,
+            silence,
         )
         try:
             membership.listen()
         except CannotListen:
             journal.close()  # or nobody could try again
             raise
+        if self._guard is not None:
+            self._guard.start()
+        silence.begin()
         keeper.start()
         super().startService()
         # A journal that could not be written must be whole again soon after its disk is.
@@ -108,6 +151,10 @@ class Node(MultiService):
     async def _stop(self) -> None:
         await leave(self.reactor, self.parts.membership, self.parts.keeper)
         self.parts.keeper.stop()
+        self.parts.grants.stop()
+        self.parts.silence.stop()
+        if self._guard is not None:
+            await self._guard.stop()
         self._tending.stop()
         await super().stopService()
         self.journal.close()

@@ -58,8 +58,12 @@ class ProtocolPageTests(SynchronousTestCase):
             messages.Gossip,
             messages.SyncRequest,
             messages.SyncResponse,
+            messages.GrantRequest,
+            messages.GrantAnswer,
+            messages.GrantRelease,
+            messages.GrantQuery,
         ):
-            row = re.search(rf"^\| (\d) \| {kind.__name__}\b[^|]*\| (.*) \|$", self.page, re.M)
+            row = re.search(rf"^\| (\d+) \| {kind.__name__}\b[^|]*\| (.*) \|$", self.page, re.M)
             assert row is not None, f"the page does not list {kind.__name__}"
             assert_that(int(row[1]), equal_to(kind.__struct_config__.tag))
             fields = [field.split(" ")[0] for field in row[2].split(", ")]

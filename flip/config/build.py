@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from flip.config import exclusive
 from flip.config.addresses import normal
 from flip.config.parts import Parts, Section, listed
 from flip.config.paths import Paths
@@ -72,13 +73,16 @@ def _order(server: Server) -> tuple[bool, float, str]:
 def _systems(parts: Parts) -> dict[str, System]:
     """The systems in the order of their names."""
     common = parts.cluster.get("config", {})
-    return {name: _system(name, system, common) for name, system in sorted(parts.systems.items())}
+    return {
+        name: _system(name, system, common, parts) for name, system in sorted(parts.systems.items())
+    }
 
 
-def _system(name: str, system: Section, common: Mapping[str, Any]) -> System:
+def _system(name: str, system: Section, common: Mapping[str, Any], parts: Parts) -> System:
     def value(setting: str) -> Any:
         return system.get(setting, default(SYSTEM, setting))
 
+    sole = value("exclusive")
     return System(
         name=name,
         alive=system["alive"],
@@ -87,12 +91,15 @@ def _system(name: str, system: Section, common: Mapping[str, Any]) -> System:
         config={**common, **system.get("config", {})},
         data=tuple(system["data"]),
         delay=value("delay") / 1000,
-        hook_timeout=value("hook_timeout") / 1000,
+        hook_timeout=exclusive.hook_timeout(system) / 1000,
         hook_concurrency=int(value("hook_concurrency")),
         remove_on_start=value("remove_on_start"),
-        on_isolation=value("on_isolation"),
+        on_isolation="release" if sole else system.get("on_isolation", "hold"),
         alive_attempts=int(value("alive_attempts")),
         retry_after=value("retry_after") / 1000,
+        exclusive=sole,
+        lease=exclusive.lease(parts.top, system) / 1000 if sole else 0.0,
+        voters=exclusive.voters(tuple(parts.servers), system) if sole else (),
     )
 
 
@@ -101,7 +108,14 @@ def _digest(quorum: int, servers: Iterable[Server], systems: Iterable[System]) -
     described = {
         "quorum": quorum,
         "servers": {server.id: [server.priority, sorted(server.systems)] for server in servers},
-        "systems": {system.name: [system.type, system.data] for system in systems},
+        "systems": {system.name: _division(system) for system in systems},
     }
     text = json.dumps(described, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).digest()[:8]
+
+
+def _division(system: System) -> list[Any]:
+    """What a system's division, and the right to it, depend on."""
+    # Ordinary systems are described as they were before there were exclusive ones.
+    described: list[Any] = [system.type, system.data]
+    return [*described, system.lease, system.voters] if system.exclusive else described

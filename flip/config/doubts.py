@@ -54,6 +54,15 @@ def quorum(config: Config, host: Host) -> Iterator[Fault]:
         )
 
 
+def voters(config: Config, host: Host) -> Iterator[Fault]:
+    for name, system in config.systems.items():
+        count = len(system.voters)
+        if system.exclusive and count % 2 == 0:
+            bears = "the loss of none" if count == 2 else f"no more losses than {count - 1}"
+            message = f"an even number of voters, {count}, bears {bears}: make it {count + 1}"
+            yield Fault(("cluster", "system", name, "voters"), message)
+
+
 def key(config: Config, host: Host) -> Iterator[Fault]:
     short = [number for number, key in enumerate(config.keys) if len(key) < SHORT_KEY]
     for number in short:
@@ -140,4 +149,14 @@ def heads(config: Config, host: Host) -> Iterator[Fault]:
         yield Fault(("max_packet",), f"{message} so high, or news of failed hooks comes late")
 
 
-DOUBTS: tuple[Doubt, ...] = (quorum, key, interfaces, loopback, lone_servers, data, timing, heads)
+DOUBTS: tuple[Doubt, ...] = (
+    quorum,
+    voters,
+    key,
+    interfaces,
+    loopback,
+    lone_servers,
+    data,
+    timing,
+    heads,
+)

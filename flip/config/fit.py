@@ -83,6 +83,7 @@ CHECKS: Mapping[str, Check] = {
         not isinstance(value, list) or all(fits(item, asked) for item in value)
     ),
     "minItems": lambda value, asked, schema: not isinstance(value, list) or len(value) >= asked,
+    "maxItems": lambda value, asked, schema: not isinstance(value, list) or len(value) <= asked,
     "uniqueItems": lambda value, asked, schema: (
         not isinstance(value, list) or not has_repeated_texts(value)
     ),

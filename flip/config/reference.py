@@ -52,12 +52,15 @@ An error keeps a node from starting; `flip check` and `twistd` end with exit cod
 one at once, each with its place, such as `servers.flip1.port`. Unknown settings are errors, and
 so are names that stand twice in the same object, systems that no server lists, listed systems
 that do not exist, hooks that cannot be found or run (of the systems that this server lists), and
-addresses that only one link or one host understands.
+addresses that only one link or one host understands. In an exclusive system so are the type
+replicate, `"on_isolation": "hold"`, a `quorum` that is no majority, a lease that is too short, a
+data point of more than 256 bytes, and more than 15 servers without a list of `voters`.
 
 A warning is printed by `flip check`, and logged when a node starts:
 
 - a quorum that cannot be reached when one server is down, or that is no majority;
 - a key of fewer than 16 characters, or one that every user of the host can read;
+- an even number of voters of an exclusive system;
 - an interface (`config.interface`) that this host lacks;
 - a loopback address beside others, which servers elsewhere cannot reach;
 - a single server, a cluster without systems, a divided system that one server lists;

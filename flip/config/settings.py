@@ -17,6 +17,9 @@ TYPES = {
     "replicated": "replicate",
 }
 LEVELS = ("debug", "info", "warning", "error", "fatal")
+MAX_VOTERS = 15  # each renewal of a lease is a message to every one of them
+EXCLUSIVE_HOOK_TIMEOUT = 1000  # milliseconds: a lease takes two of them, and so does a takeover
+GUARD_DELAY = 300  # milliseconds by which the guard may be late; `flip.holdings.guard.interface`
 
 REQUIRED = object()
 
@@ -64,6 +67,15 @@ _SYSTEMS = {
     "uniqueItems": True,
     "description": "a list of names of systems",
 }
+_VOTERS = {
+    "type": "array",
+    "items": _ID,
+    "uniqueItems": True,
+    "minItems": 1,
+    "maxItems": MAX_VOTERS,
+    "description": f"a list of 1 to {MAX_VOTERS} ids of servers, each once",
+}
+_FLAG = {"type": "boolean", "description": "true or false"}
 _KEY = {"type": "string", "minLength": 1, "description": "a text that is not empty"}
 _KEYS = {
     "anyOf": [_KEY, {"type": "array", "items": _KEY, "minItems": 1, "uniqueItems": True}],
@@ -230,23 +242,27 @@ SYSTEM = (
     Setting(
         "hook_timeout",
         _milliseconds(10),
-        10000,
-        "How long a hook may run; then it is terminated, and killed a second later.",
+        None,
+        "How long a hook may run; then it is terminated, and killed a second later. In an exclusive"
+        " system it is killed by then.",
+        f"`10000`; `{EXCLUSIVE_HOOK_TIMEOUT}` in an exclusive system",
     ),
     Setting("hook_concurrency", _whole(1, 1000), 4, "How many hooks of the system run at once."),
     Setting(
         "remove_on_start",
-        {"type": "boolean", "description": "true or false"},
+        _FLAG,
         True,
         "Whether a starting node runs `down` for all data points that are not its own, or only"
-        " for what it held before; without its journal it cannot tell, and means all.",
+        " for what it held before; without its journal it cannot tell, and means all. In an"
+        " exclusive system it always means all.",
     ),
     Setting(
         "on_isolation",
         _one_of("hold", "release"),
-        "hold",
+        None,
         "What a node that reaches no quorum does with what it holds: keep it (the other side of a"
         " partition may take it over too, until that heals) or let go of it.",
+        "`hold`; an exclusive system always releases",
     ),
     Setting(
         "alive_attempts",
@@ -259,6 +275,30 @@ SYSTEM = (
         _milliseconds(0),
         60000,
         "How long a server that gave up stays out, unless `flip retry` lets it in before.",
+    ),
+    Setting(
+        "exclusive",
+        _FLAG,
+        False,
+        "Whether no data point may ever have two owners: a server serves one only while a majority"
+        " of `voters` has granted it the right to, and nobody serves where there is no majority.",
+    ),
+    Setting(
+        "lease",
+        _milliseconds(10),
+        None,
+        "How long a voter's grant counts, from when it was asked for: at least `ping_timeout`"
+        f" + `hook_timeout` + the longer of `hook_timeout` and {GUARD_DELAY}. A takeover after a"
+        " crash may wait for as long.",
+        "2 x `ping_timeout` + 2 x `hook_timeout`",
+    ),
+    Setting(
+        "voters",
+        _VOTERS,
+        None,
+        "The servers that grant an exclusive system's data points. An odd number is best; change"
+        " them one at a time.",
+        f"all servers, if they are at most {MAX_VOTERS}",
     ),
 )
 

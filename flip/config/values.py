@@ -37,6 +37,8 @@ class System:
 
     :ivar type: "shard" or "replicate", never an alias.
     :ivar config: ``cluster.config`` overlaid by the system's own, for the hooks.
+    :ivar exclusive: whether a data point never has two owners; `lease` and `voters` (ids, sorted)
+        say how that is kept, and are blank in other systems.
     """
 
     name: str
@@ -52,6 +54,9 @@ class System:
     on_isolation: str
     alive_attempts: int
     retry_after: float
+    exclusive: bool = False
+    lease: float = 0.0
+    voters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from flip.config import Config
 from flip.control.chronicle import Chronicle
+from flip.holdings.grants.exchange import GrantExchange
+from flip.holdings.grants.silence import Silence
 from flip.holdings.journal import Journal
 from flip.holdings.keeper import Keeper
 from flip.membership.service import Membership
@@ -27,3 +29,5 @@ class Parts:
     membership: Membership
     keeper: Keeper
     chronicle: Chronicle
+    grants: GrantExchange
+    silence: Silence

@@ -16,6 +16,7 @@ class Step(enum.Enum):
 
     REST = "rest"
     CLAIM = "claim"  # say that this node wants it, and wait
+    ASK = "ask"  # claim it and ask the voters of an exclusive system for it
     TAKE = "take"  # claim it and run `alive`
     RELEASE = "release"  # run `down`, then drop the claim
     WITHDRAW = "withdraw"  # drop the claim: `alive` was never started
@@ -41,6 +42,7 @@ class Situation:
     :param outranked: one of those that hold or take it has a configuration that goes before
         this one (R7).
     :param outranking: all that contest it run a configuration that comes after this one (R7).
+    :param permitted: a quorum of voters has granted it, or nobody has to.
     :param heir_ready: the topology names another member, and that one can take over now
         or holds it already.
     """
@@ -59,6 +61,7 @@ class Situation:
     outranked: bool
     outranking: bool
     heir_ready: bool
+    permitted: bool
 
 
 def decide(now: Situation) -> Step:
@@ -66,6 +69,10 @@ def decide(now: Situation) -> Step:
     if now.phase is None:
         return _without_claim(now)
     idle_claim = now.phase is Phase.TAKING and not now.started
+    if not (now.permitted or idle_claim):
+        # Whatever else there is to say (E5): others may be granted it from now on. This
+        # is also how what an earlier life left behind goes: that has no grants any more.
+        return Step.RELEASE
     if now.ending:
         return Step.WITHDRAW if idle_claim else Step.RELEASE
     if not now.acting:
@@ -90,7 +97,7 @@ def _without_claim(now: Situation) -> Step:
     if not (now.wanted and now.acting and now.planning) or now.ending:
         return Step.REST
     if not now.contested:
-        return Step.TAKE
+        return _take(now)
     return Step.CLAIM if now.outranking else Step.REST
 
 
@@ -100,7 +107,11 @@ def _taking(now: Situation) -> Step:
     if not (now.wanted and now.planning):
         return Step.WITHDRAW
     # Of two takers the one that the topology names goes on; a holder is waited for.
-    return Step.REST if now.blocked else Step.TAKE
+    return Step.REST if now.blocked else _take(now)
+
+
+def _take(now: Situation) -> Step:
+    return Step.TAKE if now.permitted else Step.ASK
 
 
 def _held(now: Situation) -> Step:

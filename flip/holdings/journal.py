@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -17,6 +18,7 @@ from flip.holdings.store import (
     Change,
     Contents,
     Event,
+    Grant,
     Held,
     Store,
 )
@@ -26,6 +28,7 @@ __all__ = ["Event", "Held", "Journal"]
 
 RETRY = 5.0  # seconds between attempts to write again
 REPORT = 60.0  # seconds between reports that it cannot be written
+Point = tuple[str, str]  # system, datum
 FAILURES = (OSError, sqlite3.Error, JournalUnreadable)
 
 _log = Logger()
@@ -56,6 +59,7 @@ class Journal:
         self._changes: list[Change] = []
         self._news: deque[Event] = deque(maxlen=EVENTS_KEPT)  # events not on disk yet
         self._opened = self._batching = False
+        self.doubtful: set[Point] = set()
         self._tried = self._reported = float("-inf")
 
     def open(self) -> None:
@@ -95,8 +99,9 @@ class Journal:
         return self._contents.incarnation
 
     def remember_incarnation(self, incarnation: int) -> None:
-        self._contents.incarnation = incarnation
-        self._write(partial(Store.remember, name="incarnation", value=incarnation))
+        # A claim number may have come further than the record's.
+        highest = self._contents.incarnation = max(incarnation, self._contents.incarnation)
+        self._write(partial(Store.remember, name="incarnation", value=highest))
 
     def held(self) -> list[Held]:
         """What is held, or may be."""
@@ -113,6 +118,47 @@ class Journal:
         self._contents.held.pop((system, datum), None)
         self._write(partial(Store.forget, system=system, datum=datum))
         self._complete()
+
+    def grants(self) -> Mapping[Point, Grant]:
+        """Whom this node, as a voter, has granted what."""
+        return self._contents.grants
+
+    def grant(self, grants: Mapping[Point, Grant]) -> bool:
+        """Grant these, on disk before this returns.
+
+        :returns: False when they did not get there for sure, and nothing changed here. On
+            disk they may stand all the same: until all is written again, these are `doubtful`.
+        """
+        if self.error is not None and not self._due():
+            return False
+        before = self._contents.grants
+        self._contents.grants = {**before, **grants}
+        self._changes += [
+            partial(Store.grant, system=system, datum=datum, grant=grant)
+            for (system, datum), grant in grants.items()
+        ]
+        self.flush(durable=True)
+        if self.error is not None:
+            self._contents.grants = before
+            self.doubtful.update(grants)
+        return self.error is None
+
+    def revoke(self, points: Iterable[Point]) -> None:
+        """These are granted to nobody."""
+        for system, datum in points:
+            self._contents.grants.pop((system, datum), None)
+            self._write(partial(Store.revoke, system=system, datum=datum))
+
+    def has_grants_of(self, id: str) -> bool:
+        """Whether this journal is known to have all grants that the node `id` ever gave."""
+        return self._contents.voter == _fingerprint(id)
+
+    def keep_grants_of(self, id: str) -> bool:
+        """From now on this journal has all grants of the node `id`; whether that is on disk."""
+        self._contents.voter = _fingerprint(id)
+        self._changes.append(partial(Store.remember, name="voter", value=self._contents.voter))
+        self.flush(durable=True)
+        return self.error is None
 
     def note_down(self) -> None:
         """This node was voted down just now."""
@@ -150,27 +196,36 @@ class Journal:
             self._batching = False
             self.flush()
 
-    def flush(self) -> None:
+    def flush(self, *, durable: bool = False) -> None:
         """Write what has not reached the disk, if anything.
 
         Every change does so by itself. Call it now and then, so that a journal
         that could not be written is whole again soon after the disk is.
+
+        :param durable: wait until it would survive a power cut.
         """
         if not self._opened or not (self._changes or self._news or self.error):
             return
-        if self.error is not None and abs(self._now() - self._tried) < RETRY:
+        if self.error is not None and not self._due():
             return
         try:
             if self._store is None:
-                self._apply(self._connect(), partial(Store.replace, contents=self._contents))
+                # Durable, for nobody knows what of a write that failed is on disk.
+                everything = partial(Store.replace, contents=self._contents)
+                self._apply(self._connect(), everything, durable=True)
+                self.doubtful.clear()
             else:
-                self._apply(self._store, *self._changes)
+                self._apply(self._store, *self._changes, durable=durable)
         except (*FAILURES, StateDirectoryInUse) as error:
             self._fail(error)
             return
         if self.error is not None:
             self.error = None
             _log.info("journal {path}: is written again, nothing is missing", path=self.path)
+
+    def _due(self) -> bool:
+        """Whether it is time to try again, after a failure."""
+        return abs(self._now() - self._tried) >= RETRY
 
     def _write(self, *changes: Change) -> None:
         self._changes += changes
@@ -196,8 +251,9 @@ class Journal:
             self._store = Store(self._disk.connect())
         return self._store
 
-    def _apply(self, store: Store, *changes: Change) -> None:
-        store.apply([*changes, *(partial(Store.note_event, event=event) for event in self._news)])
+    def _apply(self, store: Store, *changes: Change, durable: bool = False) -> None:
+        news = [partial(Store.note_event, event=event) for event in self._news]
+        store.apply([*changes, *news], durable=durable)
         self._disk.clear_stale()
         self._changes.clear()
         self._news.clear()
@@ -223,3 +279,8 @@ class Journal:
     def _report(self, text: str) -> None:
         _log.error("journal {path}: {text}", path=self.path, text=text)
         self._news.append(Event(self._now(), "journal", text))
+
+
+def _fingerprint(id: str) -> int:
+    """A number for a node's id, which fits a column of SQLite."""
+    return int.from_bytes(hashlib.sha256(id.encode()).digest()[:8], "big") >> 1

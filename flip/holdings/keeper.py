@@ -7,23 +7,26 @@ only then starts hooks: a claim is known before its hook runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from flip.config import Config
 from flip.errors import CannotRelease
+from flip.holdings.attempts import Runner
 from flip.holdings.difference import Difference
 from flip.holdings.division import Division
 from flip.holdings.fitness import FLAPPING_WINDOW, Fitness, penalty
 from flip.holdings.gate import Gate
+from flip.holdings.grants.exchange import GrantExchange
+from flip.holdings.grants.permit import Free
 from flip.holdings.hooks import Hook
 from flip.holdings.journal import Held, Journal
 from flip.holdings.last_word import LastWord
 from flip.holdings.leftovers import Leftovers
 from flip.holdings.outlook import SERVING, Outlook, rank
-from flip.holdings.system import Runner, SystemKeeper
+from flip.holdings.system import SystemKeeper
 from flip.log import Logger
 from flip.membership.roster import Change
 from flip.membership.service import Membership
@@ -40,7 +43,9 @@ _log = Logger()
 class Keeper:
     """Turns wanted into held.
 
+    :param runner: runs the hooks of ordinary systems; the guard runs the others.
     :param hooks: per system of this server, its `alive` and `down` hooks.
+    :param grants: the rights of exclusive systems.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class Keeper:
         journal: Journal,
         runner: Runner,
         hooks: Mapping[str, Mapping[str, Hook]],
+        grants: GrantExchange,
     ) -> None:
         self.systems: dict[str, SystemKeeper] = {}
         self.divisions: dict[str, Division] = {}
@@ -62,6 +68,7 @@ class Keeper:
         self._clock = clock
         self._membership = membership
         self._journal = journal
+        self._grants = grants
         self._turn: IDelayedCall | None = None
         self._stopped = self._in_touch = False
         self._concerned: set[str] = set()
@@ -78,6 +85,7 @@ class Keeper:
             unsettled=self._unsettled,
         )
         for system in systems:
+            right = grants.rights.get(system.name)
             keeper = self.systems[system.name] = SystemKeeper(
                 config.id,
                 system,
@@ -85,7 +93,8 @@ class Keeper:
                 clock,
                 self.outlook,
                 journal,
-                runner,
+                runner if right is None else right.guard,
+                Free() if right is None else right,
                 acting=lambda: self.gate.open,
                 in_touch=lambda: membership.in_touch,
                 due=self._ask_for_turn,
@@ -115,6 +124,7 @@ class Keeper:
         self._membership.on_touch(self._touch_changed)
         self._membership.on_found_down(self._found_down)
         self._membership.touch.on_reached(self._reached)
+        self._grants.on_changed(self._right_changed)
         self.gate.update()
 
     def stop(self) -> None:
@@ -209,6 +219,10 @@ class Keeper:
         for keeper in self.systems.values():
             keeper.mark(tuple(keeper.holdings))
 
+    def _right_changed(self, system: str, data: Iterable[str]) -> None:
+        if not self._stopped:
+            self.systems[system].mark(data)
+
     def _gate_changed(self) -> None:
         for name, keeper in self.systems.items():
             isolated = self.gate.isolated and keeper.system.on_isolation == "release"
@@ -288,6 +302,7 @@ class Keeper:
                 keeper.consider()
         self._membership.amend(claims=self.claims(), concerns=frozenset(self._concerned))
         self._concerned.clear()
+        self._grants.act()
         for keeper in self.systems.values():
             keeper.run_hooks()
         if self._emptied and not self.claims():

@@ -13,11 +13,11 @@ from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
+from flip.holdings.attempts import Runner
 from flip.holdings.holding import pause, trouble
 from flip.holdings.hooks import Hook
 from flip.holdings.journal import Held, Journal
 from flip.holdings.runner import HookCall, HookResult
-from flip.holdings.system import Runner
 from flip.holdings.tally import LISTED
 from flip.log import Logger
 from flip.wire.claims import Phase

@@ -10,17 +10,21 @@ from twisted.internet.defer import Deferred
 
 
 class Urgency(enum.IntEnum):
-    """The order of hooks: what serves, then what others wait for, then what tidies up."""
+    """The order of hooks: what serves, then what others wait for, then what tidies up.
 
-    ALIVE = 0
-    DOWN = 1
-    CLEANING = 2
+    What has LAPSED waits for nothing: others may be granted it from a certain moment on.
+    """
+
+    LAPSED = 0
+    ALIVE = 1
+    DOWN = 2
+    CLEANING = 3
 
 
 class Slots:
     """A priority queue with a limit on how many run at once.
 
-    :param limit: how many run at once.
+    :param limit: how many run at once, lapsed ones aside.
     :param work: starts the work for a key, or returns None when there is nothing
         to do for it any more; the Deferred must not fail.
     :param idle: called when nothing runs or waits any more.
@@ -60,7 +64,9 @@ class Slots:
             return  # work that ended at once; the loop below goes on
         self._filling = True
         try:
-            while self._heap and self._running < self._limit:
+            while self._heap and (
+                self._running < self._limit or self._heap[0][0] is Urgency.LAPSED
+            ):
                 urgency, _, key = heapq.heappop(self._heap)
                 if self._queued.get(key) != urgency:
                     continue  # queued again since, more urgently

@@ -6,20 +6,26 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from flip.errors import JournalUnreadable
 from flip.wire.claims import Phase
+from flip.wire.messages import ClaimNumber
 
-SCHEMA = 1  # kept in user_version; 0 is a new file
+SCHEMA = 2  # kept in user_version; 0 is a new file
 EVENTS_KEPT = 10_000
 DOWNS_KEPT = 100
+GRANTS = (
+    "CREATE TABLE grants (system TEXT, datum TEXT, node TEXT, generation INTEGER, counter INTEGER,"
+    " lease INTEGER, PRIMARY KEY (system, datum)) WITHOUT ROWID"
+)
 TABLES = (
     "CREATE TABLE held (system TEXT, datum TEXT, phase INTEGER, down TEXT, config TEXT,"
     " PRIMARY KEY (system, datum)) WITHOUT ROWID",
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID",
     "CREATE TABLE downs (time REAL)",
     "CREATE TABLE events (time REAL, kind TEXT, text TEXT)",
+    GRANTS,
     f"PRAGMA user_version = {SCHEMA}",
 )
 
@@ -40,6 +46,18 @@ class Held:
     config: str
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """To which claim this node has granted a data point of an exclusive system, as a voter.
+
+    :ivar lease: milliseconds that the claimant asked for.
+    """
+
+    node: str
+    number: ClaimNumber
+    lease: int
+
+
 class Event(NamedTuple):
     """Something an operator may ask about later; `time` is seconds of the wall clock."""
 
@@ -52,13 +70,16 @@ class Event(NamedTuple):
 class Contents:
     """What must survive the process, apart from the events.
 
-    `complete`: `held` is known to be all there is.
+    `complete`: `held` is known to be all there is. `voter` names the node whose
+    grants `grants` are, and all of them; None while that is not sure.
     """
 
     held: dict[tuple[str, str], Held] = field(default_factory=dict)
     incarnation: int = 0
     complete: bool = False
     downs: list[float] = field(default_factory=list)
+    grants: dict[tuple[str, str], Grant] = field(default_factory=dict)
+    voter: int | None = None
 
 
 class Store:
@@ -87,11 +108,14 @@ class Store:
         # NORMAL: a killed process loses nothing; a power cut may lose the last
         # writes, but then also what they speak of.
         self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = NORMAL")
+        self._synchronize("NORMAL")
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
         if version == 0:
             self.apply([Store._create])
             return None
+        if version == 1:
+            self.apply([Store._add_grants])
+            version = SCHEMA
         if version != SCHEMA:
             raise ValueError(f"its schema is {version}, this flip's is {SCHEMA}")
         (verdict,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
@@ -103,20 +127,42 @@ class Store:
         for statement in TABLES:
             self._database.execute(statement)
 
+    def _add_grants(self) -> None:
+        self._database.execute(GRANTS)
+        self._database.execute(f"PRAGMA user_version = {SCHEMA}")
+
     def _load(self) -> Contents:
         contents = Contents()
+        for system, datum, node, *number, lease in self._database.execute("SELECT * FROM grants"):
+            contents.grants[system, datum] = Grant(str(node), ClaimNumber(*number), int(lease))
         for system, datum, phase, down, config in self._database.execute("SELECT * FROM held"):
             held = Held(system, datum, Phase(phase), tuple(json.loads(down)), config)
             contents.held[system, datum] = held
         facts = dict(self._database.execute("SELECT name, value FROM facts"))
         contents.incarnation = int(facts.get("incarnation", 0))
         contents.complete = bool(facts.get("complete"))
+        contents.voter = facts.get("voter")
         rows = self._database.execute("SELECT time FROM downs ORDER BY rowid")
         contents.downs = [float(time) for (time,) in rows]
         return contents
 
-    def apply(self, changes: Iterable[Change]) -> None:
-        """Make all of these changes, or none."""
+    def apply(self, changes: Iterable[Change], *, durable: bool = False) -> None:
+        """Make all of these changes, or none.
+
+        :param durable: wait until they would survive a power cut.
+        """
+        if durable:
+            self._synchronize("FULL")
+        try:
+            self._change(changes)
+        finally:
+            if durable:
+                self._synchronize("NORMAL")
+
+    def _synchronize(self, mode: Literal["FULL", "NORMAL"]) -> None:
+        self._database.execute(f"PRAGMA synchronous = {mode}")
+
+    def _change(self, changes: Iterable[Change]) -> None:
         self._database.execute("BEGIN IMMEDIATE")
         with self._database:  # commits, or rolls back
             for change in changes:
@@ -124,12 +170,16 @@ class Store:
 
     def replace(self, contents: Contents) -> None:
         """Write everything again; events that are on disk already stay."""
-        for table in ("held", "facts", "downs"):
+        for table in ("held", "facts", "downs", "grants"):
             self._database.execute(f"DELETE FROM {table}")
         for held in contents.held.values():
             self.hold(held)
         self.remember("incarnation", contents.incarnation)
         self.remember("complete", contents.complete)
+        if contents.voter is not None:
+            self.remember("voter", contents.voter)
+        for (system, datum), grant in contents.grants.items():
+            self.grant(system, datum, grant)
         for time in contents.downs:
             self.note_down(time)
 
@@ -139,6 +189,13 @@ class Store:
 
     def forget(self, system: str, datum: str) -> None:
         self._database.execute("DELETE FROM held WHERE system = ? AND datum = ?", (system, datum))
+
+    def grant(self, system: str, datum: str, grant: Grant) -> None:
+        row = (system, datum, grant.node, *grant.number, grant.lease)
+        self._database.execute("INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def revoke(self, system: str, datum: str) -> None:
+        self._database.execute("DELETE FROM grants WHERE system = ? AND datum = ?", (system, datum))
 
     def remember(self, name: str, value: int) -> None:
         self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))

@@ -8,47 +8,35 @@ takes the next step of `flip.holdings.decision`, one hook at a time per point.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 
 from flip.allocation.topology import TOPOLOGIES
 from flip.config import System
+from flip.holdings.attempts import Attempts, Runner
 from flip.holdings.book import Book
 from flip.holdings.decision import Situation, Step, decide
-from flip.holdings.holding import Holding, pause, trouble
+from flip.holdings.grants.permit import Permit
+from flip.holdings.holding import Holding
 from flip.holdings.hooks import Hook
 from flip.holdings.journal import Held, Journal
 from flip.holdings.outlook import NO_RIVALS, Outlook
-from flip.holdings.runner import HookCall, HookResult
 from flip.holdings.slots import Slots, Urgency
 from flip.holdings.tally import Tally
-from flip.log import Logger
 from flip.wire.claims import Phase
-
-CLEANING_ATTEMPTS = 3  # of what was never claimed; a claim is never dropped by giving up
-
-_log = Logger()
-
-
-class Runner(Protocol):
-    """Runs one hook; the Deferred fails with `HookFailed`."""
-
-    def run(self, call: HookCall) -> Deferred[HookResult]: ...
 
 
 class SystemKeeper:
     """Keeps the data points of one system.
 
+    :param permit: the right to serve its data points.
     :param acting: whether this node may take and let go (R1).
     :param in_touch: whether it reaches a quorum.
     :param due: called when there is something to `consider`.
     :param dropped: called with each data point whose claim was dropped.
     :param gave_up: called with the system's name when `alive` failed too often;
         returns whether others take over (R3).
-    :ivar given_up: what this node failed to bring up and let go of, and why.
     """
 
     def __init__(
@@ -60,6 +48,7 @@ class SystemKeeper:
         outlook: Outlook,
         journal: Journal,
         runner: Runner,
+        permit: Permit,
         *,
         acting: Callable[[], bool],
         in_touch: Callable[[], bool],
@@ -71,24 +60,33 @@ class SystemKeeper:
         self.owners: dict[str, str] = {}
         self.wanted: frozenset[str] = frozenset()
         self.ending = False
-        self.given_up: dict[str, str] = {}
         self._me = me
-        self._alive = hooks["alive"]
-        self._clock = clock
         self._outlook = outlook
         self._book = Book(system, hooks["down"], journal)
-        self._runner = runner
+        self._permit = permit
         self._acting = acting
         self._in_touch = in_touch
         self._due = due
         self._dropped = dropped
-        self._gave_up = gave_up
         self._points = frozenset(system.data)
         self._topology = TOPOLOGIES[system.type]
         self._pending: dict[str, None] = {}  # in order: equal histories run equal hooks
-        self._stopped = False
-        self._tally = Tally(system.name, clock)
-        self._slots = Slots(system.hook_concurrency, self._work, self._tally.idle)
+        tally = Tally(system.name, clock)
+        self._slots = Slots(system.hook_concurrency, self._work, tally.idle)
+        self._attempts = Attempts(
+            me,
+            system,
+            hooks["alive"],
+            clock,
+            self._book,
+            runner,
+            permit,
+            tally,
+            outstanding=lambda: self._slots.outstanding,
+            mark=lambda datum: self.mark((datum,)),
+            drop=self._drop,
+            gave_up=lambda: gave_up(system.name),
+        )
 
     @property
     def points(self) -> frozenset[str]:
@@ -99,6 +97,11 @@ class SystemKeeper:
     def holdings(self) -> Mapping[str, Holding]:
         """What this node knows and does about each data point; none is as good as a blank one."""
         return self._book.holdings
+
+    @property
+    def given_up(self) -> dict[str, str]:
+        """What this node failed to bring up and let go of, and why."""
+        return self._attempts.given_up
 
     @property
     def single_owner(self) -> bool:
@@ -120,7 +123,8 @@ class SystemKeeper:
 
     def remember(self, recorded: Iterable[Held], *, complete: bool) -> None:
         """Claim as unsure what may be left of an earlier life (R4); see `Book.remember`."""
-        self._book.remember(recorded, complete=complete)
+        # Of an exclusive system everything is let go of first, whatever the journal says.
+        self._book.remember(recorded, complete=complete and not self.system.exclusive)
 
     def plan(self, owners: Mapping[str, str], wanted: frozenset[str]) -> None:
         """Take a new division: who should hold what, and what this node should."""
@@ -152,7 +156,7 @@ class SystemKeeper:
 
     def stop(self) -> None:
         """Cancel all timers; hooks that run are left to end, and no other starts."""
-        self._stopped = True
+        self._attempts.stop()
         self._slots.clear()
         for holding in self.holdings.values():
             holding.stop_waiting()
@@ -193,6 +197,8 @@ class SystemKeeper:
                     self._consider(datum, Holding())
             elif holding.running is None:
                 self._consider(datum, holding)
+            elif holding.running == "alive" and self._permit.lapsed(datum):
+                self._permit.kill(datum)  # its end brings the data point back here
 
     def run_hooks(self) -> None:
         """Start the hooks that are due; their claims must have been published."""
@@ -200,9 +206,11 @@ class SystemKeeper:
 
     def _consider(self, datum: str, holding: Holding) -> None:
         step = self._decide(datum, holding)
-        if step in (Step.CLAIM, Step.TAKE):
+        if step in (Step.CLAIM, Step.ASK, Step.TAKE):
             if holding.phase is None or (holding.phase is not Phase.TAKING and step is Step.TAKE):
                 self._book.claim(datum, holding, Phase.TAKING)
+            if step is Step.ASK:
+                self._permit.pursue(datum)
             if step is Step.TAKE and holding.retry is None:
                 self._slots.add(datum, Urgency.ALIVE)
         elif step is Step.RELEASE:
@@ -236,6 +244,7 @@ class SystemKeeper:
                 heir_ready=owner is not None
                 and owner != self._me
                 and outlook.ready(owner, name, datum),
+                permitted=self._permit.permitted(datum),
             )
         )
 
@@ -253,12 +262,14 @@ class SystemKeeper:
         if holding.phase is not Phase.RELEASING:
             self._book.claim(datum, holding, Phase.RELEASING)
         if holding.retry is None:
-            self._slots.add(datum, Urgency.DOWN if holding.recorded else Urgency.CLEANING)
+            urgency = Urgency.DOWN if holding.recorded else Urgency.CLEANING
+            self._slots.add(datum, Urgency.LAPSED if self._permit.lapsed(datum) else urgency)
 
     def _drop(self, datum: str, holding: Holding) -> None:
         holding.stop_waiting()
         del self._book.holdings[datum]
         self._book.forget(datum)
+        self._permit.relinquish(datum)
         self._dropped(self.system.name, datum)
         self.mark((datum,))
 
@@ -271,63 +282,10 @@ class SystemKeeper:
         if (step is Step.TAKE and holding.phase is Phase.TAKING) or (
             step is Step.REST and self._announcing(datum, holding)
         ):
-            holding.started, holding.again = True, False
-            return self._run("alive", datum, holding)
+            return self._attempts.alive(datum, holding)
         if step is Step.RELEASE and holding.phase is Phase.RELEASING:
-            return self._run("down", datum, holding)
+            return self._attempts.down(datum, holding)
         if holding.phase is None and self._cleanable(datum, holding):
-            return self._run("down", datum, holding)
+            return self._attempts.down(datum, holding)
         self.mark((datum,))
         return None
-
-    def _run(self, event: str, datum: str, holding: Holding) -> Deferred[None]:
-        holding.running = event
-        hook, config = self._alive, self._book.config
-        if event == "down":
-            hook, config = self._book.down(holding)
-        system = self.system
-        call = HookCall(
-            hook, event, system.name, datum, config, node=self._me, timeout=system.hook_timeout
-        )
-        done = maybeDeferred(self._runner.run, call).addCallbacks(
-            lambda result: self._succeeded(event, datum, holding, result),
-            lambda failure: self._failed(event, datum, holding, failure),
-        )
-        return done.addErrback(
-            lambda failure: _log.failure("the keeper failed over a hook's result", failure)
-        )
-
-    def _succeeded(self, event: str, datum: str, holding: Holding, result: HookResult) -> None:
-        self._tally.done(event, datum, result.duration, self._slots.outstanding)
-        holding.running = holding.error = None
-        holding.failures = 0
-        if event == "down":
-            self._drop(datum, holding)
-        elif holding.phase is Phase.TAKING:
-            self._book.hold(datum)
-            self.given_up.pop(datum, None)
-        self.mark((datum,))
-
-    def _failed(self, event: str, datum: str, holding: Holding, failure: Failure) -> None:
-        reason = trouble(failure)
-        holding.running = None
-        holding.failures += 1
-        holding.error = f"{event}: {reason}"
-        holding.again = holding.again or (event == "alive" and holding.phase is Phase.HELD)
-        self._tally.failed(event, datum, holding.failures, reason, self._slots.outstanding)
-        if self._stopped:
-            return
-        if holding.phase is None and (
-            not holding.cleaning or holding.failures >= CLEANING_ATTEMPTS
-        ):
-            self._drop(datum, holding)
-            return
-        tried_enough = event == "alive" and holding.failures >= self.system.alive_attempts
-        if tried_enough and self._gave_up(self.system.name):
-            self.given_up[datum] = holding.error
-        holding.retry = self._clock.callLater(pause(holding.failures), self._resume, datum, holding)
-        self.mark((datum,))
-
-    def _resume(self, datum: str, holding: Holding) -> None:
-        holding.retry = None
-        self.mark((datum,))

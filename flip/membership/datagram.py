@@ -24,6 +24,7 @@ from flip.wire.messages import (
     Ack,
     Datagram,
     Gossip,
+    GrantMessage,
     Nack,
     Ping,
     PingReq,
@@ -48,9 +49,14 @@ def news_room(max_packet: int, overhead: int, ids: Iterable[str]) -> int:
     :param overhead: bytes of the seal.
     :param ids: all members.
     """
+    return max_packet - overhead - largest_message(ids)
+
+
+def largest_message(ids: Iterable[str]) -> int:
+    """The bytes of the largest message without updates, those about grants aside."""
     longest = max(ids, key=lambda id: len(id.encode()))
     largest = Ack(INCARNATIONS, 2**64 - 1, 2**64 - 1, longest, INCARNATIONS)
-    return max_packet - overhead - len(encode(largest)) - 2  # a longer array has a longer header
+    return len(encode(largest)) + 2  # a longer array has a longer header
 
 
 class GossipProtocol(DatagramProtocol):
@@ -59,6 +65,7 @@ class GossipProtocol(DatagramProtocol):
     :param addresses: where each member listens.
     :param answers: per message type, what to do once its news has been learnt;
         called with the sender and the message.
+    :ivar differing: since when every packet of a peer has shown another state.
     """
 
     noisy = False
@@ -79,8 +86,9 @@ class GossipProtocol(DatagramProtocol):
         self._roster = roster
         self._dissemination = dissemination
         self._addresses = addresses
+        self._largest = largest_message(addresses)
         self._digests: dict[str, int] = {}
-        self._differing_since: dict[str, float] = {}
+        self.differing: dict[str, float] = {}
         self._complained: dict[str, float] = {}
 
     def datagramReceived(self, datagram: bytes, addr: Address) -> None:
@@ -96,7 +104,7 @@ class GossipProtocol(DatagramProtocol):
             return
         self.traffic["received"] += 1
         self._learn(opened, message)
-        if opened.sender != self._roster.me:
+        if opened.sender != self._roster.me and type(message) in self.answers:
             self.answers[type(message)](opened.sender, message)
 
     def receive_failed(self, error: OSError) -> None:
@@ -117,9 +125,9 @@ class GossipProtocol(DatagramProtocol):
             self._seal.keep(sender, opened.boot)
         self._digests[sender] = message.digest
         if message.digest == self._roster.digest:
-            self._differing_since.pop(sender, None)
-        elif sender not in self._differing_since:
-            self._differing_since[sender] = self._clock.seconds()
+            self.differing.pop(sender, None)
+        elif sender not in self.differing:
+            self.differing[sender] = self._clock.seconds()
 
     def _show_its_own_record(self, sender: str) -> None:
         """A member below its known incarnation had its clock set back: it must rise above."""
@@ -132,13 +140,9 @@ class GossipProtocol(DatagramProtocol):
         """Whether the last packet of `peer` showed the very state that this node has now."""
         return self._digests.get(peer) == self._roster.digest
 
-    def differing_since(self, peer: str) -> float | None:
-        """Since when every packet of `peer` has shown another state, or None."""
-        return self._differing_since.get(peer)
-
     def reconciled(self, peer: str) -> None:
         """This node and `peer` have just exchanged everything."""
-        self._differing_since.pop(peer, None)
+        self.differing.pop(peer, None)
 
     def ping(self, peer: str, nonce: int) -> None:
         self._write(peer, Ping(self._incarnation, self._roster.digest, nonce, self._news(peer)))
@@ -158,13 +162,20 @@ class GossipProtocol(DatagramProtocol):
     def gossip(self, peer: str) -> None:
         self._write(peer, Gossip(self._incarnation, self._roster.digest, self._news(peer)))
 
+    def grant(self, peer: str, message: GrantMessage) -> None:
+        """Send a message about grants, which is complete but for what it says of the sender."""
+        message.incarnation, message.digest = self._incarnation, self._roster.digest
+        size = len(encode(message)) + 2  # a longer array has a longer header
+        message.updates = self._news(peer, max(0, size - self._largest))
+        self._write(peer, message)
+
     @property
     def _incarnation(self) -> int:
         return self._roster[self._roster.me].incarnation
 
-    def _news(self, peer: str) -> tuple[Update, ...]:
+    def _news(self, peer: str, taken: int = 0) -> tuple[Update, ...]:
         differs = self._digests.get(peer) != self._roster.digest
-        return self._dissemination.updates(peer, differs=differs)
+        return self._dissemination.updates(peer, differs=differs, taken=taken)
 
     def _write(self, peer: str, message: Datagram) -> None:
         transport: IUDPTransport | None = self.transport

@@ -49,19 +49,22 @@ class Dissemination:
         update, size = self._fit(id)
         return update if size <= self._room else None
 
-    def updates(self, peer: str, *, differs: bool) -> tuple[Update, ...]:
+    def updates(self, peer: str, *, differs: bool, taken: int = 0) -> tuple[Update, ...]:
         """The updates for a packet to `peer`.
 
         :param differs: whether the peer's digest was last seen to differ from ours.
+        :param taken: bytes of the room that the message needs for itself.
         """
         if not (self._sent or differs or self._roster[peer].votes):
             return ()
         chosen: list[Update] = []
-        room = self._room
+        room = self._room - taken
         too_large = 0
         if self._roster[peer].votes:
             # A suspect is told first, and never without it: it alone can refute.
             accusation, size = self._accusation(peer)
+            if size > room:
+                return ()
             chosen.append(accusation)
             room -= size
         for id, is_news in self._candidates(differs):

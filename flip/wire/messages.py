@@ -7,13 +7,15 @@ docs/protocol.md describes them for other implementations.
 
 `Record` is what a member says of itself and nobody else may write. `Update` is
 what one node tells another about one member. UDP carries `Ping`, `Ack`,
-`PingReq`, `Nack` and `Gossip`; TCP carries `SyncRequest` and `SyncResponse`.
+`PingReq`, `Nack` and `Gossip`, and for exclusive systems `GrantRequest`,
+`GrantAnswer`, `GrantRelease` and `GrantQuery`; TCP carries `SyncRequest` and
+`SyncResponse`.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -24,6 +26,8 @@ Incarnation = Annotated[int, msgspec.Meta(ge=0, lt=INCARNATIONS)]
 # What members make a node remember is bounded, even when one of them is out of order.
 Name = Annotated[str, msgspec.Meta(max_length=255)]
 Digest = Annotated[bytes, msgspec.Meta(max_length=64)]
+Datum = Annotated[str, msgspec.Meta(max_length=256)]  # of an exclusive system
+LONGEST_LEASE = 24 * 3600 * 1000  # milliseconds, as configurations allow
 
 
 class Status(enum.IntEnum):
@@ -176,7 +180,77 @@ class SyncResponse(msgspec.Struct, array_like=True, tag=7, gc=False):
     lists: dict[Digest, tuple[str, ...]] = {}
 
 
-Datagram = Ping | Ack | PingReq | Nack | Gossip
+class ClaimNumber(NamedTuple):
+    """Names one claim of one member to a data point; a later one has a greater number.
+
+    `generation` belongs to one life of the member: the incarnation that it
+    started with, or what it had to rise to above an earlier life's. `counter`
+    counts the claims of that life.
+    """
+
+    generation: Incarnation
+    counter: Incarnation
+
+
+Numbered = tuple[tuple[Datum, ClaimNumber], ...]
+
+
+class GrantRequest(msgspec.Struct, array_like=True, tag=8, gc=False):
+    """Grant me these data points, or go on doing so; answer with `nonce`.
+
+    `voters` is the hash of the list of voters that the sender goes by, `lease`
+    the milliseconds for which it will count an answer.
+    """
+
+    incarnation: Incarnation
+    digest: int
+    nonce: int
+    system: Name
+    voters: Digest
+    lease: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_LEASE)]
+    points: Numbered
+    updates: tuple[Update, ...] = ()
+
+
+class GrantAnswer(msgspec.Struct, array_like=True, tag=9, gc=False):
+    """What a voter says to the `GrantRequest` with this `nonce`.
+
+    `granted` are claims that the voter's grants stand for now; `refused` are data
+    points that it has not granted, with the greatest claim number that it has seen
+    of the claimant. A claim that was refused may be granted by a second answer.
+    """
+
+    incarnation: Incarnation
+    digest: int
+    nonce: int
+    system: Name
+    granted: Numbered = ()
+    refused: Numbered = ()
+    updates: tuple[Update, ...] = ()
+
+
+class GrantRelease(msgspec.Struct, array_like=True, tag=10, gc=False):
+    """The sender's claims up to and including these numbers are over. Nobody answers it."""
+
+    incarnation: Incarnation
+    digest: int
+    system: Name
+    points: Numbered
+    updates: tuple[Update, ...] = ()
+
+
+class GrantQuery(msgspec.Struct, array_like=True, tag=11, gc=False):
+    """Do you still pursue these claims? Those that are over are answered with a release."""
+
+    incarnation: Incarnation
+    digest: int
+    system: Name
+    points: Numbered
+    updates: tuple[Update, ...] = ()
+
+
+GrantMessage = GrantRequest | GrantAnswer | GrantRelease | GrantQuery
+Datagram = Ping | Ack | PingReq | Nack | Gossip | GrantMessage
 SyncMessage = SyncRequest | SyncResponse
 
 _encoder = msgspec.msgpack.Encoder()

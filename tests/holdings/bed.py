@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -12,15 +13,20 @@ from twisted.internet.task import Clock
 from flip.config import Config, Server, System
 from flip.errors import HookFailed
 from flip.holdings.disk import StateDirectory
+from flip.holdings.grants.exchange import GrantExchange
+from flip.holdings.grants.numbers import Numbers
+from flip.holdings.grants.voter import Voter
+from flip.holdings.guard.interface import Guard
 from flip.holdings.hooks import Hook
 from flip.holdings.journal import Journal
 from flip.holdings.runner import HookCall, HookResult
+from flip.membership.datagram import GossipProtocol
 from flip.membership.own import OwnRecord
 from flip.membership.roster import Claims, Roster
 from flip.membership.service import Membership
 from flip.membership.touch import Touch
 from flip.wire.claims import claims_hash, data_digest, encode_claims
-from flip.wire.messages import Record, Status, Update
+from flip.wire.messages import Datagram, GrantMessage, Record, Status, Update
 
 NOON = 1_700_049_600.0  # 2023-11-15, 12:00:00 UTC
 DIGEST = b"01234567"
@@ -164,6 +170,50 @@ class Hooks:
 
     def fail(self, datum: str, system: str = "ip") -> None:
         self.running.pop((system, datum)).errback(HookFailed("(exit status 1)"))
+
+
+class Post:
+    """What grants see of the protocol: what was said to whom, and what is done about answers."""
+
+    def __init__(self) -> None:
+        self.answers: dict[type[Datagram], Callable[[str, Any], None]] = {}
+        self.sent: list[tuple[str, GrantMessage]] = []
+
+    def grant(self, peer: str, message: GrantMessage) -> None:
+        self.sent.append((peer, message))
+
+    def news(self) -> list[tuple[str, GrantMessage]]:
+        """What was said since the last time."""
+        sent, self.sent = self.sent, []
+        return sent
+
+    def hear(self, sender: str, message: GrantMessage) -> None:
+        """A message arrives."""
+        self.answers[type(message)](sender, message)
+
+
+def grants(
+    config: Config,
+    clock: Clock,
+    journal: Journal,
+    post: Post,
+    guard: Guard | None = None,
+    *,
+    silent_until: float = 0.0,
+    room: int = 1100,
+) -> GrantExchange:
+    """This node's part in grants, as claimant and as voter."""
+    voter = Voter(
+        config,
+        journal,
+        patience=config.ping_timeout,
+        now=clock.seconds(),
+        silent_until=silent_until,
+    )
+    rng = random.Random(1)
+    numbers = Numbers(5, rng, journal.remember_incarnation)
+    protocol = cast(GossipProtocol, post)
+    return GrantExchange(config, clock, rng, protocol, voter, numbers, guard, room=room)
 
 
 def open_journal(directory: Path, clock: Clock) -> Journal:

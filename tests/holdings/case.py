@@ -12,7 +12,17 @@ from twisted.trial.unittest import SynchronousTestCase
 from flip.config import Config
 from flip.holdings.journal import Held, Journal
 from flip.holdings.keeper import Keeper
-from tests.holdings.bed import HOOKS, Hooks, Others, StandIn, config, open_journal, system
+from tests.holdings.bed import (
+    HOOKS,
+    Hooks,
+    Others,
+    Post,
+    StandIn,
+    config,
+    grants,
+    open_journal,
+    system,
+)
 
 DELAY = 0.05  # seconds, of the systems
 
@@ -45,6 +55,8 @@ class KeeperTestCase(SynchronousTestCase):
         self.others = Others(self.config, self.membership.roster)
         self.journal = self.open_journal(left, clean=clean)
         self.addCleanup(self.journal.close)
+        self.post = Post()
+        self.grants = grants(self.config, self.clock, self.journal, self.post)
         names = self.config.me.systems
         self.keeper = Keeper(
             self.config,
@@ -53,6 +65,7 @@ class KeeperTestCase(SynchronousTestCase):
             self.journal,
             self.hooks,
             dict.fromkeys(names, HOOKS),
+            self.grants,
         )
         self.keeper.start()
         for other in self.config.servers:

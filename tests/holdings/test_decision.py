@@ -54,8 +54,12 @@ def situations(condition: Callable[[Situation], bool]) -> Iterator[tuple[Situati
     return iter(found)
 
 
+def _cut_off(now: Situation) -> bool:
+    return not now.acting and not now.ending and now.permitted
+
+
 def _failed_when_cut_off(now: Situation) -> bool:
-    return now.failed and not now.acting and not now.ending
+    return now.failed and _cut_off(now)
 
 
 def _idle_claim(now: Situation) -> bool:
@@ -67,13 +71,15 @@ def _taking_unwanted(now: Situation) -> bool:
 
 
 def _held_in_peace(now: Situation) -> bool:
-    return now.phase is Phase.HELD and now.acting and not (now.ending or now.outranked)
+    peaceful = now.acting and not (now.ending or now.outranked)
+    return now.phase is Phase.HELD and now.permitted and peaceful
 
 
 def _wanted_back(now: Situation) -> bool:
     return (
         now.phase is Phase.RELEASING
         and now.wanted
+        and now.permitted
         and now.acting
         and now.planning
         and not (now.ending or now.outdated)
@@ -106,7 +112,7 @@ class QuorumTests(DecisionTestCase):
 
     def test_only_what_failed_is_tried_again(self) -> None:
         """Out of touch no hook runs, but for one that was begun and failed."""
-        self.never(lambda now: not now.acting and not now.ending and not now.failed, *TOUCHING)
+        self.never(lambda now: _cut_off(now) and not now.failed, *TOUCHING)
 
     def test_failed_hooks_are_retried(self) -> None:
         """Out of touch a failed hook is tried again, towards what was intended."""
@@ -120,15 +126,11 @@ class QuorumTests(DecisionTestCase):
 
     def test_what_is_held_is_kept(self) -> None:
         """Out of touch what is held stays held, whoever claims it."""
-        self.law(
-            lambda now: not now.acting and not now.ending and now.phase is Phase.HELD, Step.REST
-        )
+        self.law(lambda now: _cut_off(now) and now.phase is Phase.HELD, Step.REST)
 
     def test_the_unsure_waits(self) -> None:
         """Until it has caught up, a restarted node does nothing about what may be left."""
-        self.law(
-            lambda now: not now.acting and not now.ending and now.phase is Phase.UNSURE, Step.REST
-        )
+        self.law(lambda now: _cut_off(now) and now.phase is Phase.UNSURE, Step.REST)
 
 
 class BreakBeforeMakeTests(DecisionTestCase):
@@ -147,7 +149,10 @@ class BreakBeforeMakeTests(DecisionTestCase):
     def test_unwanted(self) -> None:
         """What the topology gives to others is never taken, nor claimed."""
         self.never(
-            lambda now: not now.wanted and now.acting and not now.ending, Step.TAKE, Step.CLAIM
+            lambda now: not now.wanted and now.acting and not now.ending,
+            Step.TAKE,
+            Step.CLAIM,
+            Step.ASK,
         )
 
     def test_named_taker_goes_on(self) -> None:
@@ -160,6 +165,7 @@ class BreakBeforeMakeTests(DecisionTestCase):
                 and now.planning
                 and not now.ending
                 and not now.blocked
+                and now.permitted
             ),
             Step.TAKE,
         )
@@ -223,6 +229,7 @@ class LeftBehindTests(DecisionTestCase):
             lambda now: (
                 now.phase is Phase.UNSURE
                 and now.wanted
+                and now.permitted
                 and now.acting
                 and not now.contested
                 and not now.ending
@@ -265,6 +272,7 @@ class ConfigurationTests(DecisionTestCase):
         self.law(
             lambda now: (
                 now.phase is Phase.HELD
+                and now.permitted
                 and not now.planning
                 and not now.outranked
                 and not now.ending
@@ -286,6 +294,37 @@ class ConfigurationTests(DecisionTestCase):
             ),
             Step.CLAIM,
         )
+
+
+class ExclusiveTests(DecisionTestCase):
+    """E5: in an exclusive system nothing is served without the voters' grant."""
+
+    def test_no_alive(self) -> None:
+        """Without it no `alive` starts, first or again or after a failure."""
+        self.never(lambda now: not now.permitted, Step.TAKE)
+
+    def test_lapsed(self) -> None:
+        """What may be there goes as soon as it is gone, whatever else is true: cut off, too."""
+        self.law(
+            lambda now: not now.permitted and now.phase is not None and not _idle_claim(now),
+            Step.RELEASE,
+        )
+
+    def test_earlier_life(self) -> None:
+        """So does what an earlier life left: that life's grants do not count for this one."""
+        self.law(
+            lambda now: not now.permitted and now.phase is Phase.UNSURE and not now.acting,
+            Step.RELEASE,
+        )
+
+    def test_asked_for(self) -> None:
+        """The voters are asked for what could be taken if they allowed it, and for nothing else."""
+        for now in POSSIBLE:
+            would = decide(replace(now, permitted=True)) is Step.TAKE
+            idle = now.phase is None or _idle_claim(now)
+            if not now.permitted and idle:
+                assert_that(decide(now) is Step.ASK, equal_to(would), str(now))
+        self.never(lambda now: now.permitted, Step.ASK)
 
 
 class ProgressTests(DecisionTestCase):
@@ -344,6 +383,8 @@ def _carry_out(step: Step, now: Situation) -> Situation:
     """What the keeper and a hook that ends well make of a step."""
     if step is Step.CLAIM:
         return replace(now, phase=Phase.TAKING, started=False)
+    if step is Step.ASK:
+        return replace(now, phase=Phase.TAKING, started=False, permitted=True)
     if step is Step.TAKE:
         return replace(now, phase=Phase.HELD, started=True, failed=False)
     return replace(now, phase=None, started=False, failed=False, outdated=False)

@@ -47,6 +47,21 @@ class SlotsTests(SynchronousTestCase):
         self.end("c")
         assert_that(slots.outstanding, equal_to(0))
 
+    def test_lapsed(self) -> None:
+        """What has lapsed waits for nobody; the others wait for it, too."""
+        slots = self.slots(1)
+        slots.add("serves", Urgency.ALIVE)
+        slots.add("waits", Urgency.DOWN)
+        slots.fill()
+        for key in ("waits", "late"):
+            slots.add(key, Urgency.LAPSED)
+        slots.add("last", Urgency.ALIVE)
+        slots.fill()
+        assert_that(self.started, equal_to(["serves", "waits", "late"]))
+        for key in ("waits", "late", "serves"):
+            self.end(key)
+        assert_that(self.started, equal_to(["serves", "waits", "late", "last"]))
+
     def test_nothing_starts_before_fill(self) -> None:
         """Adding only queues."""
         self.slots(1).add("a", Urgency.ALIVE)
@@ -122,9 +137,13 @@ class SlotsTests(SynchronousTestCase):
         ),
     )
     def test_law(self, limit: int, steps: list[tuple[str, Urgency, bool]]) -> None:
-        """Whatever is added and ended when: never over the limit, and all that was added runs."""
+        """Whatever is added and ended when: never over the limit, and all that was added runs.
+
+        What has lapsed is no part of the limit, and runs at once.
+        """
         self.setUp()
         waiting: set[str] = set()
+        lapsed: set[str] = set()
 
         def work(key: str) -> Deferred[None] | None:
             waiting.discard(key)
@@ -135,8 +154,10 @@ class SlotsTests(SynchronousTestCase):
             if key not in self.running:
                 waiting.add(key)
                 slots.add(key, urgency)
+                (lapsed.add if urgency is Urgency.LAPSED else lapsed.discard)(key)
             slots.fill()
-            assert len(self.running) <= limit
+            assert not lapsed & waiting
+            assert len(self.running.keys() - lapsed) <= limit
             if end and self.running:
                 self.end(next(iter(self.running)))
             assert_that(slots.outstanding, equal_to(len(self.running) + len(waiting)))

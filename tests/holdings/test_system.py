@@ -20,6 +20,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.config import System
+from flip.holdings.grants.permit import Free
 from flip.holdings.journal import Held
 from flip.holdings.outlook import Outlook
 from flip.holdings.runner import HookCall, HookResult
@@ -66,6 +67,7 @@ class SystemTestCase(SynchronousTestCase):
             self.outlook,
             self.journal,
             self.hooks,
+            Free(),
             acting=lambda: self.acting,
             in_touch=lambda: self.acting,
             due=self.ask,

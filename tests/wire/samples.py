@@ -6,8 +6,14 @@ from hypothesis import strategies as st
 
 from flip.wire.messages import (
     INCARNATIONS,
+    LONGEST_LEASE,
     Ack,
+    ClaimNumber,
     Gossip,
+    GrantAnswer,
+    GrantQuery,
+    GrantRelease,
+    GrantRequest,
     Nack,
     Ping,
     PingReq,
@@ -49,12 +55,29 @@ updates = st.lists(
     max_size=3,
 ).map(tuple)
 
+numbered = st.lists(
+    st.tuples(ids, st.builds(ClaimNumber, incarnations, incarnations)), max_size=3
+).map(tuple)
 datagrams = st.one_of(
     st.builds(Ping, incarnations, words, words, updates),
     st.builds(Ack, incarnations, words, words, ids, incarnations, updates),
     st.builds(PingReq, incarnations, words, words, ids, updates),
     st.builds(Nack, incarnations, words, words, updates),
     st.builds(Gossip, incarnations, words, updates),
+    st.builds(
+        GrantRequest,
+        incarnations,
+        words,
+        words,
+        ids,
+        digests,
+        st.integers(1, LONGEST_LEASE),
+        numbered,
+        updates,
+    ),
+    st.builds(GrantAnswer, incarnations, words, words, ids, numbered, numbered, updates),
+    st.builds(GrantRelease, incarnations, words, ids, numbered, updates),
+    st.builds(GrantQuery, incarnations, words, ids, numbered, updates),
 )
 sync_messages = st.one_of(
     st.builds(SyncRequest, incarnations, words, updates, st.lists(digests, max_size=3).map(tuple)),

@@ -13,9 +13,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from flip.errors import MalformedPacket
 from flip.wire.messages import (
     INCARNATIONS,
+    LONGEST_LEASE,
     Ack,
+    ClaimNumber,
     Datagram,
     Gossip,
+    GrantAnswer,
+    GrantQuery,
+    GrantRelease,
+    GrantRequest,
     Nack,
     Ping,
     PingReq,
@@ -58,12 +64,23 @@ class CodecTests(SynchronousTestCase):
         update = Update("a", record, b"claims", 5, ("b",))
         raw_record = ["a", 5, 6, 1, 4, 3, b"config", 2, b"hash", ["ip"], 1]
         raw = [["a", raw_record, b"claims", 5, ["b"]]]
+        points = (("x", ClaimNumber(7, 2)),)
         for message, expected in (
             (Ping(5, 9, 8, (update,)), [1, 5, 9, 8, raw]),
             (Ack(5, 9, 8, "b", 7, (update,)), [2, 5, 9, 8, "b", 7, raw]),
             (PingReq(5, 9, 8, "b", (update,)), [3, 5, 9, 8, "b", raw]),
             (Nack(5, 9, 8, (update,)), [4, 5, 9, 8, raw]),
             (Gossip(5, 9, (update,)), [5, 5, 9, raw]),
+            (
+                GrantRequest(5, 9, 8, "ip", b"hash", 5000, points, (update,)),
+                [8, 5, 9, 8, "ip", b"hash", 5000, [["x", [7, 2]]], raw],
+            ),
+            (
+                GrantAnswer(5, 9, 8, "ip", points, (("y", ClaimNumber(7, 3)),), (update,)),
+                [9, 5, 9, 8, "ip", [["x", [7, 2]]], [["y", [7, 3]]], raw],
+            ),
+            (GrantRelease(5, 9, "ip", points, (update,)), [10, 5, 9, "ip", [["x", [7, 2]]], raw]),
+            (GrantQuery(5, 9, "ip", points, (update,)), [11, 5, 9, "ip", [["x", [7, 2]]], raw]),
             (SyncRequest(5, 8, (update,), (b"list",)), [6, 5, 8, raw, [b"list"]]),
             (SyncResponse(5, 8, (update,), {b"list": ("x",)}), [7, 5, 8, raw, {b"list": ["x"]}]),
         ):
@@ -157,7 +174,7 @@ class NonsenseTests(SynchronousTestCase):
         self.decode(payload)
 
     @settings(deadline=None, max_examples=200)
-    @given(st.integers(0, 8), st.lists(nonsense, max_size=6))
+    @given(st.integers(0, 12), st.lists(nonsense, max_size=9))
     def test_values(self, tag: int, fields: list[Any]) -> None:
         """Random values under every tag."""
         self.decode(pack([tag, *fields]))
@@ -200,6 +217,37 @@ class NonsenseTests(SynchronousTestCase):
             self.refused(pack([5, 0, 0, [["a", None, None, 0, [name]]]]))
         self.refused(pack([5, 0, 0, [["a", [*BARE_RECORD[:6], bytes(65)]]]]))
         self.refused(pack([5, 0, 0, [["a", [*BARE_RECORD, 0, bytes(65)]]]]))
+
+    def test_grants(self) -> None:
+        """Numbers, leases, data and hashes of messages about grants have bounds, too."""
+        request = [8, 0, 0, 0, "ip", b"hash", 5000, [["x", [7, 2]]]]
+        decode_datagram(pack(request))
+        decode_datagram(pack([*request[:6], LONGEST_LEASE, [["x" * 256, [0, 0]]]]))
+        wrong_values: dict[int, list[Any]] = {
+            4: ["x" * 256, 7],
+            5: [bytes(65), "hash"],
+            6: [0, -1, LONGEST_LEASE + 1, 1.5],
+            7: [
+                [["x" * 257, [7, 2]]],
+                [["x", [7]]],
+                [["x", [-1, 2]]],
+                [["x", [7, -1]]],
+                [["x", [INCARNATIONS, 2]]],
+                [["x", [7, INCARNATIONS]]],
+                [["x", 7]],
+                [["x"]],
+                None,
+            ],
+        }
+        for place, values in wrong_values.items():
+            for value in values:
+                wrong = [*request[:place], value, *request[place + 1 :]]
+                self.refused(pack(wrong))
+                if place == 7:
+                    self.refused(pack([9, 0, 0, 0, "ip", value]))
+                    self.refused(pack([9, 0, 0, 0, "ip", [], value]))
+                    self.refused(pack([10, 0, 0, "ip", value]))
+                    self.refused(pack([11, 0, 0, "ip", value]))
 
     def test_status(self) -> None:
         """A status that there is not."""

@@ -1,0 +1,1 @@
+"""Grants: the right to serve a data point of an exclusive system, given by its voters."""
