@@ -141,8 +141,14 @@ class Detector:
 
         Down members stay in it, so that partitions heal; those that left do not.
         """
-        due = self._not_left(self._rotation)
-        chosen, self._rotation = due[:count], due[count:]
+        chosen: list[str] = []
+        passed = 0
+        for id in self._rotation:
+            if len(chosen) == count:
+                break
+            passed += 1
+            chosen += self._not_left((id,))
+        self._rotation = self._rotation[passed:]
         if len(chosen) < count:
             # The step begins another round, but probes nobody twice.
             self._rotation = self._not_left(self._roster.others)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -20,8 +20,9 @@ class Digests(Protocol):
     def agrees(self, peer: str) -> bool:
         """Whether the last packet of `peer` showed the very state that this node has now."""
 
-    def differing_since(self, peer: str) -> float | None:
-        """Since when every packet of `peer` has shown another state, or None."""
+    @property
+    def differing(self) -> Mapping[str, float]:
+        """Since when every packet of a peer has shown another state."""
 
 
 class Reconciliation:
@@ -68,9 +69,8 @@ class Reconciliation:
         """Exchange with a peer whose state has differed for too long, or that knows claims."""
         overdue = [
             (since, peer)
-            for peer in self._roster.others
-            if (since := self._digests.differing_since(peer)) is not None
-            and self._now - since >= 2 * self._interval
+            for peer, since in self._digests.differing.items()
+            if self._now - since >= 2 * self._interval
             and self._touch.reachable.get(peer)
             and self._may_try(peer)
         ]
@@ -85,9 +85,8 @@ class Reconciliation:
         for peer in list(self._failing()):
             if self._touch.reachable.get(peer) and self._may_try(peer, RECHECK):
                 self._try(peer)
-        for member in self._roster:
-            if member.record is not None and member.claims is None:
-                self.fetch(member, member.id)
+        for member in self._roster.unread:
+            self.fetch(member, member.id)
 
     def fetch(self, member: Member, source: str) -> None:
         """Ask for a member's claims: `source` first, which just told of its record."""

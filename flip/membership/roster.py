@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 
 from flip.errors import MalformedPacket
 from flip.membership.member import NO_CLAIMS as NO_CLAIMS
@@ -61,6 +61,8 @@ class Roster:
         self._members = {id: Member(id, update=Update(id)) for id in servers}
         self._ids = frozenset(self._members)
         self._others = tuple(id for id in self._members if id != me)
+        self._left: set[str] = set()
+        self._unread: set[str] = set()
         self._observers: list[Callable[[Change], None]] = []
         self._undelivered: deque[Change] = deque()
         self._delivering = False
@@ -81,6 +83,20 @@ class Roster:
     def others(self) -> tuple[str, ...]:
         """The ids of all members but this node."""
         return self._others
+
+    @property
+    def left(self) -> Set[str]:
+        """The ids of all members that left."""
+        return self._left
+
+    @property
+    def unread(self) -> Iterable[Member]:
+        """The members of whom a record is known, but not the claims that belong to it."""
+        return [self._members[id] for id in self._ids_of(self._unread)]
+
+    def _ids_of(self, ids: Set[str]) -> Iterable[str]:
+        # In the order of the configuration: an order of hashes would differ from run to run.
+        return (id for id in self._members if id in ids) if ids else ()
 
     @property
     def missing_lists(self) -> set[bytes]:
@@ -171,7 +187,7 @@ class Roster:
             member.id, member.record, member.body, member.accused, tuple(sorted(member.voters))
         )
         if known != told:
-            member.update = known
+            member.update = update if known == update else known
             self._refingerprint(member)
             self._announce(member, before, source)
 
@@ -192,7 +208,7 @@ class Roster:
         if member.body is None or member.outdated:
             return
         try:
-            member.claims = decode_claims(member.body, self.lists)
+            member.claims = decode_claims(member.body, self.lists) if member.body else NO_CLAIMS
         except UnreadableClaims as unreadable:
             member.missing = unreadable.missing
         except MalformedPacket:
@@ -235,10 +251,13 @@ class Roster:
     def _announce(self, member: Member, before: _Before, source: str) -> None:
         state, record, claims, votes = before
         now = member.votes
+        state_now = self.state(member.id)
+        _note(self._left, member.id, state_now is State.LEFT)
+        _note(self._unread, member.id, member.record is not None and member.claims is None)
         change = Change(
             member=member.id,
             state_before=state,
-            state=self.state(member.id),
+            state=state_now,
             record_before=record,
             record=member.record,
             claims_before=claims,
@@ -262,3 +281,10 @@ class Roster:
                     observer(change)
         finally:
             self._delivering = False
+
+
+def _note(ids: set[str], id: str, belongs: bool) -> None:
+    if belongs:
+        ids.add(id)
+    else:
+        ids.discard(id)

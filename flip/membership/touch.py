@@ -36,6 +36,7 @@ class Touch:
         self.last_ack: dict[str, float] = {}  # by the member itself, to a ping
         self.last_sign: dict[str, float] = {}  # by the member itself, to anything
         self.last_word: dict[str, float] = {}  # to a ping, maybe through another member
+        self._silent: set[str] = set()  # whose last probe failed
         self._reached: list[Callable[[str], None]] = []
         self._missed: dict[str, float] = {}  # when a probe begun in touch failed
         self._synced: dict[str, float] = {}
@@ -61,6 +62,7 @@ class Touch:
         self._missed.pop(member, None)
         if self.reachable.get(member) is not True:
             self.reachable[member] = True
+            self._silent.discard(member)
             for observer in self._reached:
                 observer(member)
 
@@ -71,12 +73,14 @@ class Touch:
     def missed(self, member: str, began: float) -> None:
         """A probe of `member` that began at `began` failed."""
         self.reachable[member] = False
+        self._silent.add(member)
         if self.in_touch and began >= self.in_touch_since:
             self._missed.setdefault(member, self._seconds())
 
     def parted(self, member: str) -> None:
         """`member` left: should it come back, nothing is known of it."""
         self.reachable.pop(member, None)
+        self._silent.discard(member)
         self._missed.pop(member, None)
 
     def synced(self, member: str) -> None:
@@ -93,11 +97,8 @@ class Touch:
 
     def unreachable(self) -> list[str]:
         """Members whose last probe failed, or that left."""
-        return [
-            id
-            for id in self._roster.others
-            if self.reachable.get(id) is False or self._roster.state(id) is State.LEFT
-        ]
+        unreachable = self._silent | self._roster.left
+        return [id for id in self._roster.others if id in unreachable] if unreachable else []
 
     def unheard(self) -> list[str]:
         """Members without a fresh answer in this epoch, except those that left."""
@@ -111,7 +112,7 @@ class Touch:
     def judge(self) -> bool:
         """Look at the evidence again; returns whether `in_touch` or `settled` changed."""
         before = self.in_touch, self.settled
-        in_touch = self._has_quorum() and len(self.unreachable()) <= (
+        in_touch = self._has_quorum() and len(self._silent | self._roster.left) <= (
             len(self._roster) - self._roster.quorum
         )
         if in_touch and not self.in_touch:

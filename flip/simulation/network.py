@@ -15,7 +15,6 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall, IUDPTransport
 from zope.interface import implementer
 
-from flip.simulation.clock import Agenda
 from flip.simulation.distributions import Distribution, Uniform
 from flip.simulation.streams import Address, Connector, Listener
 
@@ -40,6 +39,7 @@ class Reactor(Protocol):
 class Network:
     """Everything between the machines.
 
+    :param schedule: calls a function after so many seconds.
     :ivar latency: seconds from one machine to another.
     :ivar loss: the chance that a packet is lost; TCP sends it again.
     :ivar duplication: the chance that a datagram arrives twice.
@@ -50,7 +50,9 @@ class Network:
     :ivar sent_bytes: bytes, of datagrams and of streams, by the address that sent them.
     """
 
-    def __init__(self, agenda: Agenda, rng: random.Random) -> None:
+    def __init__(
+        self, schedule: Callable[[float, Callable[[], object]], object], rng: random.Random
+    ) -> None:
         self.latency: Distribution = LATENCY
         self.loss = 0.0
         self.duplication = 0.0
@@ -59,7 +61,7 @@ class Network:
         self.changes = 0
         self.sent: Counter[str] = Counter()
         self.sent_bytes: Counter[str] = Counter()
-        self.agenda = agenda
+        self.schedule = schedule
         self._rng = rng
         self._cut: set[tuple[str, str]] = set()
         self._holding: set[tuple[str, str]] = set()
@@ -114,7 +116,7 @@ class Network:
         held, self._held = self._held, []
         for source, packet, target in held:
             if self.passes(source[0], target[0]):
-                self.agenda.after(self.delay(), partial(self.arrive, source, packet, target))
+                self.schedule(self.delay(), partial(self.arrive, source, packet, target))
 
     def open_udp(self, reactor: Reactor, address: Address, protocol: Any) -> _UDPPort:
         if address in self._udp:
@@ -166,7 +168,7 @@ class Network:
             delay = self.latency.draw(rng)
             if self.reordering and rng.random() < self.reordering:
                 delay += OVERTAKEN.draw(rng)
-            self.agenda.after(delay, partial(self.arrive, source, packet, target))
+            self.schedule(delay, partial(self.arrive, source, packet, target))
 
     def arrive(self, source: Address, packet: bytes, target: Address) -> bool:
         """A datagram reaches its target, if anybody listens there; False: it cannot be seen yet."""

@@ -79,9 +79,9 @@ class Connector:
         if self._over or self._reactor.dead:
             return
         if network.carries(self._reactor.address, self._target[0]):
-            network.agenda.after(2 * network.delay(), self._answer)
+            network.schedule(2 * network.delay(), self._answer)
         else:
-            network.agenda.after(self._retry, self.knock)
+            network.schedule(self._retry, self.knock)
             self._retry *= 2
 
     def _answer(self) -> None:
@@ -205,9 +205,9 @@ class Stream:
         if network.carries(self._reactor.address, self._peer_address):
             self._retry = RETRANSMISSION
             arrivals, self._queue = self._queue, []
-            network.agenda.after(network.delay(), partial(self._arrive, arrivals))
+            network.schedule(network.delay(), partial(self._arrive, arrivals))
         elif self._retry <= PATIENCE:
-            network.agenda.after(self._retry, self._transmit)
+            network.schedule(self._retry, self._transmit)
             self._retry *= 2
 
     def _arrive(self, arrivals: list[Callable[[], None]]) -> None:

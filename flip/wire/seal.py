@@ -17,9 +17,9 @@ import binascii
 import enum
 import hashlib
 import struct
-from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -42,6 +42,8 @@ OLDEST_VERSION = 1
 KEY_SIZE = 32
 TAG_SIZE = 16
 LIVES = 4  # of one sender, whose replay windows are remembered
+
+Ciphers = Callable[[bytes, str, int], AESGCM]
 
 _BOOT_AND_COUNTER = struct.Struct(">QQ")
 _NONCE_PREFIX = bytes(4)  # a nonce has 12 bytes, a counter 8
@@ -82,9 +84,23 @@ class _Life:
     """What is remembered of one life of a sender."""
 
     ciphers: list[AESGCM]
-    windows: tuple[ReplayWindow, ...] = field(  # by channel
-        default_factory=lambda: tuple(ReplayWindow() for _ in Channel)
-    )
+    windows: list[ReplayWindow | None] = field(default_factory=lambda: [None] * len(Channel))
+
+    def window(self, channel: Channel) -> ReplayWindow:
+        """The window of one channel, made when its first packet comes."""
+        window = self.windows[channel]
+        if window is None:
+            window = self.windows[channel] = ReplayWindow()
+        return window
+
+
+_NONE: dict[int, _Life] = {}
+
+
+def derive(key: bytes, sender: str, boot: int) -> AESGCM:
+    """The cipher of one life of a sender."""
+    info = b"flip packet\0" + boot.to_bytes(8, "big") + sender.encode()
+    return AESGCM(HKDF(algorithm=SHA256(), length=KEY_SIZE, salt=None, info=info).derive(key))
 
 
 class Seal:
@@ -93,22 +109,28 @@ class Seal:
     :param keys: 32 bytes each; the first seals, all open.
     :param boot: this life's random identity, 64 bits.
     :param members: whose packets are opened at all.
+    :param ciphers: `derive`; many nodes in one process may share what it derives.
     """
 
     def __init__(
-        self, keys: Sequence[bytes], sender: str, boot: int, members: Collection[str]
+        self,
+        keys: Sequence[bytes],
+        sender: str,
+        boot: int,
+        members: Collection[str],
+        *,
+        ciphers: Ciphers = derive,
     ) -> None:
         self._keys = tuple(keys)
         self._sender = sender
         self._boot = boot
         self._counter = 0
-        self._lives: dict[str, OrderedDict[int, _Life]] = {id: OrderedDict() for id in members}
+        self._ciphers = ciphers
+        self._lives: dict[str, dict[int, _Life]] = {}  # of each sender, the oldest first
         self._kept: dict[str, int] = {}
-        self._cipher = _subkey(self._keys[0], sender, boot)
+        self._cipher = ciphers(self._keys[0], sender, boot)
         self._headers = tuple(_header(channel, sender) for channel in Channel)
-        self._senders = tuple(
-            {_header(channel, id): id for id in self._lives} for channel in Channel
-        )
+        self._senders = _senders(tuple(members))
         self.overhead = len(self._headers[Channel.UDP]) + _BOOT_AND_COUNTER.size + TAG_SIZE
 
     def seal(self, payload: bytes, channel: Channel) -> bytes:
@@ -135,15 +157,14 @@ class Seal:
         boot, counter = _BOOT_AND_COUNTER.unpack_from(packet, named)
         if boot == self._boot and sender == self._sender:
             raise ReplayedPacket("(an echo of this node itself)")
-        lives = self._lives[sender]
-        life = lives.get(boot)
-        ciphers = life.ciphers if life else [_subkey(key, sender, boot) for key in self._keys]
+        life = self._lives.get(sender, _NONE).get(boot)
+        ciphers = life.ciphers if life else [self._ciphers(key, sender, boot) for key in self._keys]
         header = packet[:end]
         payload = _open(ciphers, _NONCE_PREFIX + header[-8:], packet[end:], header, sender)
         if life is None:
-            life = lives[boot] = _Life(ciphers)
+            life = self._lives.setdefault(sender, {})[boot] = _Life(ciphers)
             self._forget_lives(sender)
-        if not life.windows[channel].admit(counter):
+        if not life.window(channel).admit(counter):
             raise ReplayedPacket(f"(number {counter} of {sender})")
         return Opened(sender, boot, payload)
 
@@ -165,6 +186,12 @@ class Seal:
 def _header(channel: Channel, sender: str) -> bytes:
     name = sender.encode()
     return bytes((PROTOCOL_VERSION, channel, len(name))) + name
+
+
+@lru_cache(maxsize=8)
+def _senders(members: tuple[str, ...]) -> tuple[Mapping[bytes, str], ...]:
+    """By channel, the members by the start of their packets."""
+    return tuple({_header(channel, id): id for id in members} for channel in Channel)
 
 
 def _unreadable(packet: bytes, channel: Channel) -> WireError:
@@ -192,8 +219,3 @@ def _open(
         except InvalidTag:
             continue
     raise UnauthenticPacket(f"(from {sender}, or somebody who says so)")
-
-
-def _subkey(key: bytes, sender: str, boot: int) -> AESGCM:
-    info = b"flip packet\0" + boot.to_bytes(8, "big") + sender.encode()
-    return AESGCM(HKDF(algorithm=SHA256(), length=KEY_SIZE, salt=None, info=info).derive(key))

@@ -147,10 +147,10 @@ class PingTests(NodeTestCase):
         self.member.say(Gossip(BIRTH, 1))
         began = self.node.reactor.seconds()
         assert_that(
-            [protocol.agrees(PEER), protocol.differing_since(PEER)], equal_to([False, began])
+            [protocol.agrees(PEER), protocol.differing.get(PEER)], equal_to([False, began])
         )
         self.member.say(Gossip(BIRTH, self.node.roster.digest))
-        assert_that([protocol.agrees(PEER), protocol.differing_since(PEER)], equal_to([True, None]))
+        assert_that([protocol.agrees(PEER), protocol.differing.get(PEER)], equal_to([True, None]))
 
     def test_twin(self) -> None:
         """Another process with this node's id is learnt from and not answered."""

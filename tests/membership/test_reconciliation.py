@@ -25,9 +25,6 @@ class States:
     def agrees(self, peer: str) -> bool:
         return peer in self.agreeing
 
-    def differing_since(self, peer: str) -> float | None:
-        return self.differing.get(peer)
-
 
 class ReconciliationTests(ClockTestCase):
     """Node a among five."""

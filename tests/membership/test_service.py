@@ -29,7 +29,8 @@ from flip.membership.own import LEAP
 from flip.membership.push import SMALL
 from flip.membership.roster import State
 from flip.membership.service import Membership
-from flip.simulation.network import Address, Network
+from flip.simulation.network import Network
+from flip.simulation.streams import Address
 from flip.wire.claims import Phase, claims_hash
 from flip.wire.messages import Ack, Datagram, Ping, Status, decode_datagram
 from flip.wire.seal import Channel, Seal
@@ -68,6 +69,7 @@ class Host:
     def __init__(self, test: ServiceTestCase, address: str) -> None:
         self.address = address
         self.refused: set[str] = set()
+        self.streams: dict[Any, None] = {}
         self._test = test
 
     def seconds(self) -> float:
@@ -76,7 +78,7 @@ class Host:
     def callLater(self, delay: float, call: Callable[..., Any], *args: Any) -> IDelayedCall:
         return self._test.clock.callLater(delay, call, *args)
 
-    def deliver(self, arrival: Callable[[], None]) -> None:
+    def deliver(self, arrival: Callable[[], object], *, droppable: bool = False) -> None:
         arrival()
 
     def listenUDP(self, port: int, protocol: Any, interface: str, **options: Any) -> Any:
@@ -103,10 +105,13 @@ class ServiceTestCase(ClockTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.rng = random.Random(1)
-        self.network = Network(lambda delay, call: self.clock.callLater(delay, call), self.rng)
+        self.network = Network(self.schedule, self.rng)
         self.members: dict[str, Membership] = {}
         self.running: list[Membership] = []
         self.addCleanup(self.stop_all)
+
+    def schedule(self, delay: float, call: Callable[[], object]) -> IDelayedCall:
+        return self.clock.callLater(delay, call)
 
     def make(self, config: Config, birth: int = 1000, host: Host | None = None) -> Membership:
         boot = self.rng.getrandbits(63)

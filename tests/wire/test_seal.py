@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hamcrest import (
     assert_that,
     calling,
@@ -26,8 +27,7 @@ from flip.errors import (
     UnknownSender,
     WireError,
 )
-from flip.wire import seal as module
-from flip.wire.seal import LIVES, PROTOCOL_VERSION, Channel, Opened, Seal, stretch
+from flip.wire.seal import LIVES, PROTOCOL_VERSION, Channel, Opened, Seal, derive, stretch
 
 OLD, NEW, OTHER = bytes(32), bytes([1]) * 32, bytes([2]) * 32
 MEMBERS = ("a", "b", "ü")
@@ -151,12 +151,15 @@ class SealTests(SynchronousTestCase):
     def test_unknown_sender_costs_nothing(self) -> None:
         """Who is no member is refused before any key is derived."""
         packet = Seal((OLD,), "stranger", 1, ["stranger"]).seal(b"", Channel.UDP)
+        derived: list[str] = []
 
-        def subkey(key: bytes, sender: str, boot: int) -> None:
-            self.fail("a key was derived for a stranger")
+        def ciphers(key: bytes, sender: str, boot: int) -> AESGCM:
+            derived.append(sender)
+            return derive(key, sender, boot)
 
-        self.patch(module, "_subkey", subkey)
-        self.refused(packet, UnknownSender)
+        receiver = Seal((OLD,), "b", 2, MEMBERS, ciphers=ciphers)
+        self.refused(packet, UnknownSender, by=receiver)
+        assert_that(derived, equal_to(["b"]))
 
     def test_stranger_is_shown_harmlessly(self) -> None:
         """The name in a report is bounded and has no control characters."""
@@ -187,7 +190,7 @@ class SealTests(SynchronousTestCase):
         """Packets of lives that never were leave nothing behind."""
         for boot in range(100):
             self.refused(seal("a", boot, OTHER).seal(b"", Channel.UDP), UnauthenticPacket)
-        assert_that(self.b._lives["a"], has_length(0))
+        assert_that(self.b._lives.get("a", {}), has_length(0))
 
     def test_few_lives_are_remembered(self) -> None:
         """However many lives a member has had, the last `LIVES` are remembered."""
