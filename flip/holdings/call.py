@@ -106,7 +106,7 @@ def failed(call: HookCall, verdict: str, said: str) -> str:
 
 def not_started(call: HookCall, error: Exception) -> str:
     """Why a process could not be started, in an operator's words."""
-    return f"{call.hook.name} cannot be started: {_why(call, error)}"
+    return f"{call.hook.name} cannot be started: {why_not(call, error)}"
 
 
 def no_executable(call: HookCall) -> str:
@@ -114,7 +114,7 @@ def no_executable(call: HookCall) -> str:
     return f"{call.hook.name}: no executable is known for it"
 
 
-def _why(call: HookCall, error: Exception) -> str:
+def why_not(call: HookCall, error: Exception) -> str:
     path = call.hook.argv[0]
     if isinstance(error, UnicodeEncodeError):
         return f"{error.object!r:.200} holds half a surrogate pair, which is no UTF-8"

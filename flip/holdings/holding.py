@@ -8,18 +8,14 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from flip.errors import HookFailed
+from flip.holdings.pauses import LONGEST_PAUSE, pause
 from flip.holdings.store import Held
 from flip.log import Logger
 from flip.wire.claims import Phase
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between two tries of a failed hook
+__all__ = ["LONGEST_PAUSE", "Holding", "pause", "trouble"]
 
 _log = Logger()
-
-
-def pause(failures: int) -> float:
-    """Seconds to wait after the n-th failure in a row: 0.5, 1, 2 ... 30."""
-    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (min(failures, 16) - 1))
 
 
 @dataclass(slots=True)
