@@ -148,6 +148,7 @@ class Machine:
             runner=Hooks(self, reactor),
             hooks=hooks,
             failed=self._ended,
+            ciphers=world.ciphers,
         )
         world.disturb(f"{self.id} starts")
         self.node.startService()
