@@ -15,8 +15,10 @@ from flip.control.parts import Parts
 from flip.errors import CannotListen
 from flip.holdings.attempts import Runner
 from flip.holdings.departure import RELEASE_LIMIT, leave
-from flip.holdings.grants.exchange import GrantExchange
+from flip.holdings.grants.asking import Asking
+from flip.holdings.grants.granting import Granting
 from flip.holdings.grants.numbers import Numbers
+from flip.holdings.grants.post import Post
 from flip.holdings.grants.silence import Silence
 from flip.holdings.grants.voter import Voter
 from flip.holdings.guard.interface import Guard
@@ -106,15 +108,17 @@ class Node(MultiService):
             now=self.reactor.seconds(),
             silent_until=silence.until,
         )
-        grants = GrantExchange(
+        post = Post(config.id, membership.protocol, config.max_packet - seal.overhead)
+        granting = Granting(self.reactor, post, voter)
+        grants = Asking(
             config,
             self.reactor,
             self._rng,
-            membership.protocol,
-            voter,
+            post,
             Numbers(birth, self._rng, journal.remember_incarnation),
             self._guard,
-            room=config.max_packet - seal.overhead,
+            wall=self._wall,
+            note=chronicle.warn,
         )
         keeper = Keeper(
             config, self.reactor, membership, journal, self._runner, self._hooks, grants
@@ -128,6 +132,7 @@ class Node(MultiService):
             keeper,
             chronicle,
             grants,
+            granting,
             silence,
         )
         try:
@@ -152,6 +157,7 @@ class Node(MultiService):
         await leave(self.reactor, self.parts.membership, self.parts.keeper)
         self.parts.keeper.stop()
         self.parts.grants.stop()
+        self.parts.granting.stop()
         self.parts.silence.stop()
         if self._guard is not None:
             await self._guard.stop()

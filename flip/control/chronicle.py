@@ -33,6 +33,11 @@ class Chronicle:
         _log.critical("{text}", text=text)
         self._journal.note_event(kind, text)
 
+    def warn(self, kind: str, text: str) -> None:
+        """Something that an operator will ask about."""
+        _log.warn("{text}", text=text)
+        self._journal.note_event(kind, text)
+
     def _note(self, kind: str, text: str) -> None:
         _log.info("{text}", text=text)
         self._journal.note_event(kind, text)
@@ -82,8 +87,7 @@ class Chronicle:
                 if reached >= needed:
                     reaches = "it waits for fresh answers"
                 text = f"NOT in touch with a quorum: {reaches}; takes nothing over until it is"
-                _log.warn("{text}", text=text)
-                self._journal.note_event("out-of-touch", text)
+                self.warn("out-of-touch", text)
         if membership.settled != self._settled:
             self._settled = membership.settled
             if self._settled:

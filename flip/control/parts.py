@@ -8,7 +8,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from flip.config import Config
 from flip.control.chronicle import Chronicle
-from flip.holdings.grants.exchange import GrantExchange
+from flip.holdings.grants.asking import Asking
+from flip.holdings.grants.granting import Granting
 from flip.holdings.grants.silence import Silence
 from flip.holdings.journal import Journal
 from flip.holdings.keeper import Keeper
@@ -29,5 +30,6 @@ class Parts:
     membership: Membership
     keeper: Keeper
     chronicle: Chronicle
-    grants: GrantExchange
+    grants: Asking
+    granting: Granting
     silence: Silence

@@ -19,7 +19,7 @@ from flip.holdings.difference import Difference
 from flip.holdings.division import Division
 from flip.holdings.fitness import FLAPPING_WINDOW, Fitness, penalty
 from flip.holdings.gate import Gate
-from flip.holdings.grants.exchange import GrantExchange
+from flip.holdings.grants.asking import Asking
 from flip.holdings.grants.permit import Free
 from flip.holdings.hooks import Hook
 from flip.holdings.journal import Held, Journal
@@ -56,7 +56,7 @@ class Keeper:
         journal: Journal,
         runner: Runner,
         hooks: Mapping[str, Mapping[str, Hook]],
-        grants: GrantExchange,
+        grants: Asking,
     ) -> None:
         self.systems: dict[str, SystemKeeper] = {}
         self.divisions: dict[str, Division] = {}

@@ -13,9 +13,9 @@ from twisted.internet.task import Clock
 from flip.config import Config, Server, System
 from flip.errors import HookFailed
 from flip.holdings.disk import StateDirectory
-from flip.holdings.grants.exchange import GrantExchange
+from flip.holdings.grants.asking import Asking
 from flip.holdings.grants.numbers import Numbers
-from flip.holdings.grants.voter import Voter
+from flip.holdings.grants.post import Post
 from flip.holdings.guard.interface import Guard
 from flip.holdings.hooks import Hook
 from flip.holdings.journal import Journal
@@ -172,7 +172,7 @@ class Hooks:
         self.running.pop((system, datum)).errback(HookFailed("(exit status 1)"))
 
 
-class Post:
+class Wire:
     """What grants see of the protocol: what was said to whom, and what is done about answers."""
 
     def __init__(self) -> None:
@@ -191,29 +191,24 @@ class Post:
         """A message arrives."""
         self.answers[type(message)](sender, message)
 
+    def post(self, me: str = "me", room: int = 1100) -> Post:
+        """The node's end of it."""
+        return Post(me, cast(GossipProtocol, self), room)
 
-def grants(
-    config: Config,
-    clock: Clock,
-    journal: Journal,
-    post: Post,
-    guard: Guard | None = None,
-    *,
-    silent_until: float = 0.0,
-    room: int = 1100,
-) -> GrantExchange:
-    """This node's part in grants, as claimant and as voter."""
-    voter = Voter(
-        config,
-        journal,
-        patience=config.ping_timeout,
-        now=clock.seconds(),
-        silent_until=silent_until,
-    )
+
+def asking(config: Config, clock: Clock, wire: Wire, guard: Guard | None = None) -> Asking:
+    """This node as a claimant, whose wall clock runs with the other one."""
     rng = random.Random(1)
-    numbers = Numbers(5, rng, journal.remember_incarnation)
-    protocol = cast(GossipProtocol, post)
-    return GrantExchange(config, clock, rng, protocol, voter, numbers, guard, room=room)
+    return Asking(
+        config,
+        clock,
+        rng,
+        wire.post(),
+        Numbers(5, rng, lambda generation: None),
+        guard,
+        wall=lambda: NOON + clock.seconds(),
+        note=lambda kind, text: None,
+    )
 
 
 def open_journal(directory: Path, clock: Clock) -> Journal:

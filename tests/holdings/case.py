@@ -16,10 +16,10 @@ from tests.holdings.bed import (
     HOOKS,
     Hooks,
     Others,
-    Post,
     StandIn,
+    Wire,
+    asking,
     config,
-    grants,
     open_journal,
     system,
 )
@@ -55,8 +55,7 @@ class KeeperTestCase(SynchronousTestCase):
         self.others = Others(self.config, self.membership.roster)
         self.journal = self.open_journal(left, clean=clean)
         self.addCleanup(self.journal.close)
-        self.post = Post()
-        self.grants = grants(self.config, self.clock, self.journal, self.post)
+        self.wire = Wire()
         names = self.config.me.systems
         self.keeper = Keeper(
             self.config,
@@ -65,7 +64,7 @@ class KeeperTestCase(SynchronousTestCase):
             self.journal,
             self.hooks,
             dict.fromkeys(names, HOOKS),
-            self.grants,
+            asking(self.config, self.clock, self.wire),
         )
         self.keeper.start()
         for other in self.config.servers:

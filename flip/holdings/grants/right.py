@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from flip.holdings.call import HookCall
 from flip.holdings.grants.claimant import Claimant
 from flip.holdings.grants.lease import NOTICE
 from flip.holdings.guard.interface import Deadline, Guard
+from flip.holdings.tally import LISTED
 from flip.wire.messages import ClaimNumber
 
 
@@ -39,6 +40,7 @@ class Right:
         self._asked = asked
         self._watched = watched
         self._downs: dict[str, HookCall] = {}  # of what was begun
+        self._told: set[str] = set()  # which of it has lapsed, and that was said
 
     def permitted(self, datum: str) -> bool:
         return self.claimant.permitted(datum, self._seconds())
@@ -61,6 +63,7 @@ class Right:
         self.guard.kill((self._system, datum))
 
     def relinquish(self, datum: str) -> None:
+        self._told.discard(datum)
         if self._downs.pop(datum, None) is not None:
             self.guard.disarm([(self._system, datum)])
         number = self.claimant.relinquish(datum)
@@ -78,13 +81,39 @@ class Right:
         if deadlines:
             self.guard.arm(deadlines)
 
-    def begun(self) -> list[str]:
-        """What has to be let go of when the right to it ends."""
-        return list(self._downs)
+    def lapses(self) -> tuple[list[str], list[str]]:
+        """What was begun and has no right any more; and sentences about what is new of it."""
+        lapsed = [datum for datum in self._downs if self.lapsed(datum)]
+        fresh = [datum for datum in lapsed if datum not in self._told]
+        self._told = set(lapsed)
+        reasons: dict[str, list[str]] = {}
+        for datum in fresh:
+            reason = self._explain(datum)
+            if reason:
+                reasons.setdefault(reason, []).append(datum)
+        return lapsed, [f"{_listed(data)}: {reason}" for reason, data in reasons.items()]
 
-    def lapses(self) -> float | None:
+    def _explain(self, datum: str) -> str:
+        """Why a quorum is missing; empty when that was said for all at once."""
+        now, terms = self._seconds(), self.claimant.terms
+        answers = self.claimant.grants(datum)
+        if len(answers) < terms.quorum:
+            return ""
+        newest = sorted(answers.values())[-terms.quorum]
+        silent = [id for id in terms.voters if answers.get(id, 0.0) <= newest]
+        return (
+            f"no quorum of voters has answered for {now - newest:.1f} s"
+            f" ({', '.join(silent)} silent): lets go before its lease ends"
+        )
+
+    def ends(self) -> float | None:
         """When the first right to what was begun ends, unless it is renewed."""
         deadlines = [
             self.claimant.deadline(datum) for datum in self._downs if self.permitted(datum)
         ]
         return min((at - NOTICE for at in deadlines if at is not None), default=None)
+
+
+def _listed(data: Sequence[str]) -> str:
+    more = f" and {len(data) - LISTED} more" if len(data) > LISTED else ""
+    return ", ".join(data[:LISTED]) + more
