@@ -45,6 +45,7 @@ class World:
         self.history: deque[str] = deque(maxlen=60)
         self.observers = Observers()
         self.script: tuple[str, ...] = ()  # the faults to come, for reports
+        self.broken: Violation | None = None  # the first, from deep inside of a node perhaps
         self.agenda = Agenda()
         self.schedule = self.agenda.after
         self.ciphers = cache(derive)  # one per life of a node, not one per pair of nodes
@@ -179,6 +180,8 @@ class World:
             return False
         for stepped in self.observers.stepped:
             stepped(self)
+        if self.broken is not None:
+            raise self.broken  # whatever a node made of it: to some it was a hook that failed
         return True
 
     def violation(self, text: str, invariant: str) -> Violation:

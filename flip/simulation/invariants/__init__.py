@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from flip.simulation.invariants.claims import BreakBeforeMake, Minority, Remembered
 from flip.simulation.invariants.detection import FalseDown, MissedDown
 from flip.simulation.invariants.invariant import Violation
-from flip.simulation.invariants.owners import Exclusive, Overlaps
+from flip.simulation.invariants.owners import Exclusive, Neighbours, Overlaps
 from flip.simulation.invariants.truth import Truth
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class Invariants:
         truth = Truth(world)
         self.overlaps = Overlaps(world, truth)
         self.exclusive = Exclusive(world, truth)
+        self.neighbours = Neighbours()
         for observer in (
             truth,  # before those that ask it
             Minority(world, truth),
@@ -34,6 +35,7 @@ class Invariants:
             Remembered(world, truth),
             self.overlaps,
             self.exclusive,
+            self.neighbours,
             FalseDown(world, truth),
             MissedDown(world, truth),
         ):

@@ -37,4 +37,6 @@ class Invariant(Observer):
 
     def violated(self, text: str) -> Violation:
         """The error to raise, with everything that tells how it came about."""
-        return self.world.violation(text, type(self).__name__)
+        violation = self.world.violation(text, type(self).__name__)
+        self.world.broken = self.world.broken or violation
+        return violation

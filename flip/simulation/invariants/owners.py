@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from flip.membership.roster import State
 from flip.simulation.invariants.invariant import Invariant
 from flip.simulation.invariants.truth import Truth
+from flip.simulation.observer import Observer
 from flip.wire.claims import Phase
 
 if TYPE_CHECKING:
+    from flip.holdings.runner import HookCall
     from flip.simulation.machine import Machine, Point
     from flip.simulation.world import World
 
@@ -133,6 +135,27 @@ class Overlaps(Invariant):
 
 
 SCHEDULING = 0.01  # seconds in which the calls of one moment are made
+
+
+class Neighbours(Observer):
+    """Where the neighbours' traffic for each data point goes (R6).
+
+    `alive` announces an address to them, again whenever it is run again: they
+    send to whichever machine ran it last.
+    """
+
+    def __init__(self) -> None:
+        self.pointing: dict[Point, str] = {}
+
+    def hook_started(self, machine: Machine, call: HookCall) -> None:
+        """An `alive` hook may announce as soon as it runs."""
+        if call.event == "alive":
+            self.pointing[call.system, call.datum] = machine.id
+
+    def hook_ended(self, machine: Machine, call: HookCall, good: bool) -> None:
+        """It may do so at its very end as well."""
+        if call.event == "alive" and good:
+            self.pointing[call.system, call.datum] = machine.id
 
 
 class Exclusive(Invariant):

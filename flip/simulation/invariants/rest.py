@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flip.allocation import plan
+from flip.allocation.topology import TOPOLOGIES
 from flip.membership.roster import State
 from flip.simulation.invariants.invariant import Violation
 from flip.wire.claims import Phase
@@ -19,8 +20,9 @@ class Rest:
     """Whether all is as it must be when all processes run and no fault lasts.
 
     Every data point is served by the machines that the topology names and by no
-    other; what a node claims it holds, and that is what its machine serves; the
-    digests of all nodes agree; every member is alive to every other.
+    other, and the neighbours of a single owner send to it (R6); what a node claims
+    it holds, and that is what its machine serves; the digests of all nodes agree;
+    every member is alive to every other.
     """
 
     def __init__(self, world: World) -> None:
@@ -48,10 +50,20 @@ class Rest:
             served = machines[id].held(system)
             if served != due:
                 yield f"{id} serves {sorted(served)} of {system} in place of {sorted(due)}"
+        yield from self._astray()
         for machine in machines.values():
             if machine.node is not None:
                 yield from _untrue(machine)
                 yield from _doubts(machine)
+
+    def _astray(self) -> Iterator[str]:
+        neighbours = self._world.invariants.neighbours
+        for (id, system), due in self._due.items():
+            if TOPOLOGIES[self._world.base.systems[system].type].single_owner:
+                for datum in sorted(due):
+                    there = neighbours.pointing.get((system, datum))
+                    if there != id:
+                        yield f"the neighbours look for {datum} of {system} at {there}, not at {id}"
 
     def violated(self, cause: AssertionError | None) -> Violation:
         """The error when it was not reached in time, or (`cause` None) did not last.

@@ -64,7 +64,7 @@ class _Draw:
     def __init__(self, rng: random.Random, config: dict[str, Any], duration: float) -> None:
         self._rng = rng
         self._duration = duration
-        self._ids = list(config["servers"])
+        self._ids: list[str] = list(config["servers"])
         self._data: list[str] = config["cluster"]["system"]["s"]["data"]
         self._holders = [id for id, server in config["servers"].items() if "systems" in server]
         self._moments = [rng.uniform(0, duration) for _ in range(2)]
