@@ -51,9 +51,14 @@ class Child:
                 opened += os.pipe()
             # A daemon that was started with closed standard streams gets their numbers.
             for n, fd in enumerate(opened):
-                opened[n] = _above_standard_streams(fd)
+                opened[n] = above_standard_streams(fd)
             out, out_end, err, err_end = opened
-            self.pid = _spawn(argv, environ, out_end, err_end)
+            streams = (
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, out_end, STDOUT),
+                (os.POSIX_SPAWN_DUP2, err_end, STDERR),
+            )
+            self.pid = spawn(argv, environ, streams)
         except BaseException:
             for fd in opened:
                 os.close(fd)
@@ -190,13 +195,15 @@ class _Pipe:
         return None
 
 
-def _spawn(argv: Sequence[bytes], environ: Mapping[bytes, bytes], out: int, err: int) -> int:
-    actions: list[tuple[Any, ...]] = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_DUP2, out, STDOUT),
-        (os.POSIX_SPAWN_DUP2, err, STDERR),
-        *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inheritable()),
-    ]
+def spawn(argv: Sequence[bytes], environ: Mapping[bytes, bytes], streams: Sequence[Any]) -> int:
+    """Start a process that leads its own session; returns its pid.
+
+    :param streams: posix_spawn's file actions for its standard streams. Of all other
+        descriptors it gets none.
+    :raises OSError: it cannot be started.
+    :raises ValueError: an argument holds a NUL byte.
+    """
+    actions = [*streams, *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inheritable())]
     # Python ignores SIGPIPE; a hook must not inherit that, nor a blocked signal.
     ignored = [n for n in signal.valid_signals() if signal.getsignal(n) is signal.SIG_IGN]
 
@@ -234,7 +241,8 @@ def _inheritable() -> list[int]:
     return found
 
 
-def _above_standard_streams(fd: int) -> int:
+def above_standard_streams(fd: int) -> int:
+    """Move a descriptor out of the way of 0, 1 and 2, if it is one of them."""
     if fd > STDERR:
         return fd
     moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, STDERR + 1)

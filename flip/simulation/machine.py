@@ -15,6 +15,7 @@ from flip.node import Node
 from flip.simulation.clock import Clock
 from flip.simulation.disk import MemoryDisk, Mount
 from flip.simulation.distributions import Distribution
+from flip.simulation.guard import GuardProcess, guard_of
 from flip.simulation.hooks import HOOK_TIME, Hooks
 from flip.simulation.reactor import WORK, VirtualReactor
 
@@ -36,6 +37,9 @@ class Machine:
     :ivar node: what the daemon runs, None while there is none; `reactor` is its reactor.
     :ivar failing: (event, datum) whose hook fails; also `hanging` ones, and `slow`
         ones, which end well just before their timeout.
+    :ivar guards: the guards that run, of this daemon and maybe of an earlier one.
+    :ivar turn: the one of them that may run hooks.
+    :ivar left_running: until when the hooks of a killed guard may run.
     """
 
     def __init__(self, world: World, config: Config, disk: MemoryDisk) -> None:
@@ -57,6 +61,10 @@ class Machine:
         self.wall_offset = 0.0
         self.leaving = False
         self.stopped = False  # the node ended by itself
+        self.guards: list[GuardProcess] = []
+        self.guards_started = 0
+        self.turn: GuardProcess | None = None
+        self.left_running: dict[Point, float] = {}
         self._slowness = WORK
         self._lives = 0
         self._mount: Mount | None = None
@@ -73,7 +81,7 @@ class Machine:
     @property
     def guarded(self) -> bool:
         """Whether anything runs here that lets go of exclusive data points in time."""
-        return self.running
+        return self.running or any(not guard.frozen for guard in self.guards)
 
     @property
     def running_node(self) -> Node:
@@ -148,6 +156,7 @@ class Machine:
             runner=Hooks(self, reactor),
             hooks=hooks,
             failed=self._ended,
+            guard=guard_of(self, self.config, reactor),
             ciphers=world.ciphers,
         )
         world.disturb(f"{self.id} starts")
@@ -167,6 +176,9 @@ class Machine:
     def _end_daemon(self, text: str, *, silently: bool) -> None:
         self.world.disturb(text)
         self.end(DAEMON, silently=silently)
+        if not silently:
+            for guard in self.guards:
+                guard.daemon_ended()
         if self._mount is not None:
             self._mount.vanish()
         self.reactor = self.node = self._mount = None
@@ -176,6 +188,8 @@ class Machine:
         """The machine's power fails: what it served is gone."""
         if self.reactor is not None:
             self._end_daemon(f"{self.id} loses its power", silently=True)
+        for guard in list(self.guards):
+            guard.end(silently=True)
         for name in list(self.processes):
             self.end(name, silently=True)
         for point in sorted(self.served):
@@ -210,6 +224,23 @@ class Machine:
         reactor.frozen = False
         self._process_changed()
         reactor.thaw(sockets_first=self.rng.random() < 0.5)
+
+    def kill_guard(self) -> None:
+        """SIGKILL of the guard; of all of them, should one of an earlier daemon be left."""
+        self.world.disturb(f"{self.id}: its guard is killed")
+        for guard in list(self.guards):
+            guard.kill()
+        self._process_changed()
+
+    def freeze_guard(self) -> None:
+        """SIGSTOP of the guard."""
+        for guard in self.guards:
+            self.freeze(guard.name)
+
+    def thaw_guard(self) -> None:
+        """SIGCONT of the guard, unless it was replaced in the meantime."""
+        for guard in list(self.guards):
+            self.thaw(guard.name)
 
     def serve(self, point: Point) -> None:
         """Make a data point live here, as an `alive` hook does."""
