@@ -134,6 +134,7 @@ class Node(MultiService):
             grants,
             granting,
             silence,
+            self._guard,
         )
         try:
             membership.listen()
@@ -141,6 +142,7 @@ class Node(MultiService):
             journal.close()  # or nobody could try again
             raise
         if self._guard is not None:
+            self._guard.on_trouble(chronicle.guard_trouble)
             self._guard.start()
         silence.begin()
         keeper.start()

@@ -23,6 +23,7 @@ from flip.control.commands import commands
 from flip.control.server import ControlService
 from flip.errors import FlipError
 from flip.holdings.disk import StateDirectory
+from flip.holdings.guard.daemon import RemoteGuard, longest_hook
 from flip.holdings.hooks import Hook, find_hooks
 from flip.holdings.journal import Journal
 from flip.holdings.runner import HookRunner
@@ -109,6 +110,7 @@ class Daemon(MultiService):
             runner=HookRunner(reactor, os.environ),
             hooks=hooks,
             failed=self._fail,
+            guard=_guard(config, reactor),
         )
         self.control = ControlService(reactor, config.control, commands(lambda: self.node.parts))
 
@@ -154,6 +156,21 @@ class Daemon(MultiService):
         atexit.register(os._exit, BAD_CONFIGURATION)
         with suppress(ReactorNotRunning):  # a signal was faster
             self._reactor.stop()
+
+
+def _guard(config: Config, reactor: Any) -> RemoteGuard | None:
+    """The guard of this server's exclusive systems; where it has none, nothing is spent on it."""
+    longest = longest_hook(config)
+    if longest is None:
+        return None
+    from flip.holdings.guard.link import ProcessLink
+
+    words = config.id, str(config.state_dir / "guard")
+    return RemoteGuard(
+        reactor,
+        lambda received, lost: ProcessLink(reactor, words, os.environ, received, lost),
+        longest,
+    )
 
 
 def _end_now(number: int, frame: object) -> None:

@@ -33,6 +33,15 @@ class Chronicle:
         _log.critical("{text}", text=text)
         self._journal.note_event(kind, text)
 
+    def guard_trouble(self, trouble: str | None) -> None:
+        """What is wrong with the guard, which has logged it; None: it is well again."""
+        if trouble is None:
+            self.alarms.pop("guard", None)
+            self._journal.note_event("guard", "the guard is well again")
+        else:
+            self.alarms["guard"] = f"the guard: {trouble}; until it is there, no alive hook starts"
+            self._journal.note_event("guard", f"the guard: {trouble}")
+
     def warn(self, kind: str, text: str) -> None:
         """Something that an operator will ask about."""
         _log.warn("{text}", text=text)

@@ -11,6 +11,7 @@ from flip.control.chronicle import Chronicle
 from flip.holdings.grants.asking import Asking
 from flip.holdings.grants.granting import Granting
 from flip.holdings.grants.silence import Silence
+from flip.holdings.guard.interface import Guard
 from flip.holdings.journal import Journal
 from flip.holdings.keeper import Keeper
 from flip.membership.service import Membership
@@ -21,6 +22,7 @@ class Parts:
     """One node.
 
     :ivar started: when it started, on `clock`.
+    :ivar guard: of exclusive systems, None without one.
     """
 
     config: Config
@@ -33,3 +35,4 @@ class Parts:
     grants: Asking
     granting: Granting
     silence: Silence
+    guard: Guard | None

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 
 from flip.holdings.call import HookCall
-from flip.holdings.guard.daemon import RemoteGuard
+from flip.holdings.guard.daemon import RemoteGuard, longest_hook
 from flip.holdings.guard.interface import Point
 from flip.holdings.guard.messages import Order, Report
 from flip.holdings.guard.running import SLACK, grace
@@ -31,17 +31,13 @@ def guard_of(machine: Machine, config: Config, reactor: VirtualReactor) -> Remot
 
     :param reactor: the daemon's.
     """
-    timeouts = [
-        config.systems[name].hook_timeout
-        for name in config.me.systems
-        if config.systems[name].exclusive
-    ]
-    if not timeouts:
+    longest = longest_hook(config)
+    if longest is None:
         return None
     return RemoteGuard(
         reactor,
         lambda received, lost: GuardProcess(machine, reactor, received, lost),
-        max(timeouts),
+        longest,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Protocol, assert_never
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from flip.config import Config
 from flip.errors import HookFailed
 from flip.holdings.call import HookCall, HookResult
 from flip.holdings.guard.interface import PATIENCE, Condition, Deadline, LetGo, Point, Stage
@@ -54,6 +55,12 @@ class Link(Protocol):
 
 
 Connect = Callable[[Callable[[Report], None], Callable[[], None]], Link]
+
+
+def longest_hook(config: Config) -> float | None:
+    """The seconds that a hook of this server's exclusive systems may take; None: it has none."""
+    systems = (config.systems[name] for name in config.me.systems)
+    return max((system.hook_timeout for system in systems if system.exclusive), default=None)
 
 
 @dataclass(slots=True)
