@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import flip
+from flip.control import grants
 from flip.control.parts import Parts
 from flip.holdings.holding import Holding
 from flip.holdings.system import SystemKeeper
@@ -37,7 +38,15 @@ def status(node: Parts) -> dict[str, Any]:
       what each member says of itself; this node's own row is the truth.
     - `systems`: {name: {`type`, `wanted` [data points], `held` [data points],
       `failed` {data point: reason}, `waiting` {data point: why it is not yet as
-      wanted}, `ineligible` (why, or None)}}: this node's own.
+      wanted}, `ineligible` (why, or None), `grants`}}: this node's own. `grants` is None in
+      ordinary systems, else {`voters`, `quorum`, `lease`, `points` {data point: {`number`
+      of the claim, `granted` {voter: how long ago it was asked}, `permitted`, `left` of the
+      lease, `lets_go` (in how many seconds, unless it is renewed)}}}.
+    - `voting`: what this node has granted in exclusive systems: {`silent` (for how many more
+      seconds it grants nothing), `granted` {system: {data point: {`to`, `number`, `answered`
+      ago, `kept` (for how many more seconds)}}}}.
+    - `guard`: the process that lets go of exclusive data points in time: {`pid`, `ready`,
+      `armed` (how many data points), `restarts`, `trouble`}; None where there is none.
     - `alarms`: sentences that somebody has to act on.
     - `journal`: {`path`, `error`}; `traffic`: counters; `events`: the last ones,
       oldest first, [{`time` (of the wall clock), `kind`, `text`}].
@@ -63,6 +72,8 @@ def status(node: Parts) -> dict[str, Any]:
         "uptime": round(now - node.started, 3),
         "members": {member.id: _member(node, member, now) for member in membership.roster},
         "systems": {name: _system(node, held) for name, held in keeper.systems.items()},
+        "voting": grants.voting(node),
+        "guard": node.guard.condition._asdict() if node.guard is not None else None,
         "alarms": _alarms(node),
         "journal": {"path": node.journal.path, "error": node.journal.error},
         "traffic": dict(membership.protocol.traffic),
@@ -138,6 +149,7 @@ def _system(node: Parts, keeper: SystemKeeper) -> dict[str, Any]:
             datum: why for datum in points if (why := _why_waiting(node, keeper, datum)) is not None
         },
         "ineligible": node.keeper.fitness.reasons(name),
+        "grants": grants.claimed(node, name),
     }
 
 
@@ -166,6 +178,8 @@ def _why_waiting(node: Parts, keeper: SystemKeeper, datum: str) -> str | None:
         )
     if not wanted and holding.phase is not None:
         return f"{keeper.owners.get(datum, 'its next owner')} is not ready to take it"
+    if wanted and holding.phase is Phase.TAKING:
+        return grants.why_waiting(node, name, datum)
     return "its turn comes"
 
 
@@ -181,8 +195,11 @@ def _alarms(node: Parts) -> list[str]:
         f" well, or 'flip release {name} {datum} --force' is typed; the hook: {holding.error}"
         for name, keeper in node.keeper.systems.items()
         for datum, holding in keeper.holdings.items()
-        if holding.phase is Phase.RELEASING and holding.failures >= STUBBORN
+        if holding.phase is Phase.RELEASING
+        and holding.failures >= STUBBORN
+        and not keeper.system.exclusive
     ]
+    stuck += grants.alarms(node)
     alarms += stuck[:LISTED]
     if len(stuck) > LISTED:
         alarms.append(f"{len(stuck) - LISTED} more data points cannot be released")

@@ -227,7 +227,9 @@ class Keeper:
         for name, keeper in self.systems.items():
             isolated = self.gate.isolated and keeper.system.on_isolation == "release"
             if isolated and not keeper.ending:
-                _log.warn("{system}: isolated, so it lets go of everything", system=name)
+                text = f"{name}: isolated, so it lets go of everything"
+                _log.warn("{text}", text=text)
+                self._journal.note_event("isolated", text)
             keeper.ending = isolated or self.gate.leaving
         if self.gate.open:
             self.leftovers.act()

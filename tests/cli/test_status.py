@@ -85,8 +85,11 @@ STATUS: dict[str, Any] = {
             "failed": {},
             "waiting": {},
             "ineligible": None,
+            "grants": None,
         }
     },
+    "voting": {"silent": 0.0, "granted": {}},
+    "guard": None,
     "alarms": [],
     "journal": {"path": "/var/lib/flip/flip1/journal.sqlite", "error": None},
     "traffic": {},
