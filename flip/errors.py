@@ -118,5 +118,9 @@ class BadFault(FlipError):
     """The fault cannot be simulated:"""
 
 
+class UnusableOption(FlipError):
+    """The options cannot be used:"""
+
+
 class BadSchedule(FlipError):
     """This file is no schedule of faults."""

@@ -59,8 +59,3 @@ class Observers:
             method: Any = getattr(observer, event)
             if getattr(type(observer), event) is not getattr(Observer, event):
                 callbacks.append(method)
-
-    def remove(self, observer: Observer) -> None:
-        """Tell `observer` of nothing any more."""
-        for callbacks in vars(self).values():
-            callbacks[:] = [call for call in callbacks if call.__self__ is not observer]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
 from flip.simulation.distributions import Distribution
 from flip.simulation.faults import Fault
-from flip.simulation.faults import schedule as put_on
+from flip.simulation.faults import schedule as befall
 from flip.simulation.invariants import Violation
 from flip.simulation.report.answering import answer
 from flip.simulation.report.answers import Answers
 from flip.simulation.report.recording import Recording
-from flip.simulation.schedules import Schedule
+from flip.simulation.schedules import Schedule, play
 from flip.simulation.world import World
 
 
@@ -24,12 +24,7 @@ class Rehearsal(NamedTuple):
     answers: Answers
 
 
-def rehearse(
-    schedule: Schedule,
-    *,
-    hook_time: Distribution | None = None,
-    progress: Callable[[float], None] = lambda now: None,
-) -> Rehearsal:
+def rehearse(schedule: Schedule, hook_time: Distribution | None = None) -> Rehearsal:
     """Start all nodes, let the faults befall them, and watch until `schedule.duration`.
 
     Nodes start within the first gossip interval, each at a time of its own, as their
@@ -37,28 +32,41 @@ def rehearse(
     among the answers.
 
     :param hook_time: how long hooks take, if not as long as flip's own.
-    :param progress: called with the world's time every simulated second.
+    :raises ConfigError: the schedule's configuration cannot be used.
     """
     world = World(schedule.config, schedule.seed)
-    violation = None
+    recording, violation = Recording(world), None
     try:
-        recording = Recording(world)
         if hook_time is not None:
             for machine in world.machines.values():
                 machine.hook_time = hook_time
         _start(world, schedule.parsed)
-        put_on(world, schedule.parsed)
+        befall(world, schedule.parsed)
         world.script = schedule.faults
-        try:
-            for second in range(1, int(schedule.duration) + 1):
-                world.run(second - world.now)
-                progress(world.now)
-            world.run(schedule.duration - world.now)
-        except Violation as error:
-            violation = str(error)
-        recording.finish()
+        world.run(schedule.duration)
+    except Violation as error:
+        violation = str(error)
     finally:
         world.close()
+    return _told(recording, schedule, violation)
+
+
+def replay(schedule: Schedule) -> Rehearsal:
+    """Play a schedule as the search for broken rules does, step by step the same, and record it.
+
+    After `schedule.duration` everything is mended, and has to be well again in time.
+    """
+    recordings: list[Recording] = []
+    violation = None
+    try:
+        play(schedule, lambda world: recordings.append(Recording(world)))
+    except Violation as error:
+        violation = str(error)
+    return _told(recordings[0], schedule, violation)
+
+
+def _told(recording: Recording, schedule: Schedule, violation: str | None) -> Rehearsal:
+    recording.finish()
     return Rehearsal(recording, answer(recording, schedule.seed, violation))
 
 

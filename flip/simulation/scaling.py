@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import copy
+import json
+import tempfile
 from collections.abc import Mapping
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
+
+from flip.config import Config, load
 
 FIRST_ADDRESS = int(IPv4Address("10.0.0.1"))
 OF_THE_HOST = ("bind", "state_dir", "control", "hook_dir")  # nothing here is the host's
@@ -24,6 +29,17 @@ def simulated(description: Mapping[str, Any]) -> dict[str, Any]:
     for number, server in enumerate(prepared["servers"].values()):
         server["ip"] = str(IPv4Address(FIRST_ADDRESS + number))
     return prepared
+
+
+def configured(description: Mapping[str, Any]) -> Config:
+    """The description as a node reads it.
+
+    :raises ConfigError: it cannot be used.
+    """
+    with tempfile.TemporaryDirectory(prefix="flip-") as directory:
+        path = Path(directory, "flip.json")
+        path.write_text(json.dumps(description))
+        return load(path, id=next(iter(description["servers"])), environ={})
 
 
 def scaled(description: Mapping[str, Any], count: int) -> dict[str, Any]:

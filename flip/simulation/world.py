@@ -69,7 +69,8 @@ class World:
         return replace(base or self.base, id=id)
 
     def close(self) -> None:
-        """Kill everything and forget the disks."""
+        """Kill everything and forget the disks; nobody is told of that."""
+        self.observers = Observers()
         for machine in self.machines.values():
             machine.reboot()
             machine.lose_disk()
@@ -82,10 +83,6 @@ class World:
     def observe(self, observer: Observer) -> None:
         """Tell `observer` of what happens from now on."""
         self.observers.add(observer)
-
-    def ignore(self, observer: Observer) -> None:
-        """Tell `observer` of nothing any more."""
-        self.observers.remove(observer)
 
     def __getitem__(self, id: str) -> Machine:
         return self.machines[id]

@@ -50,6 +50,11 @@ class Fault(ABC):
         return f"{self.kind} {self.rest}"
 
     @property
+    def lasts(self) -> bool:
+        """Whether it goes on until its end, or for good; else it is a moment, perhaps two."""
+        return True
+
+    @property
     def what(self) -> str:
         """The text without the time."""
         return str(self).removesuffix(str(self.span)).removesuffix("@").rstrip()
@@ -91,6 +96,11 @@ class NodeFault(Fault):
     @property
     def rest(self) -> str:
         return f"{','.join(self.nodes)}@{self.span}"
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it goes on until its end, or for good; else it is a moment, perhaps two."""
+        return True
 
     @property
     def what(self) -> str:

@@ -82,7 +82,7 @@ def _problems(fault: Fault, config: Config, duration: float) -> Iterator[str]:
     unknown = [name for name in fault.named if name not in config.servers]
     for name in unknown:
         yield f"there is no server {shown(name)}{meant(name, config.servers)}"
-    last = fault.span.begin if fault.span.end is None else fault.span.end
+    last = fault.span.last
     if last > duration:
         yield (
             f"{number(last)} s comes after the end of the simulation, {number(duration)} s;"

@@ -41,6 +41,11 @@ class Span:
                 f" {number(self.begin)} s"
             )
 
+    @property
+    def last(self) -> float:
+        """The end, or the begin where there is none."""
+        return self.begin if self.end is None else self.end
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read ``5`` or ``30-45``.

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 class _Ending(NodeFault):
     """Ends processes; at the end of the time they start again, unless they run already."""
 
+    @property
+    def lasts(self) -> bool:
+        return False
+
     def lift(self, world: World, others: Sequence[Fault]) -> None:
         for node in self.nodes:  # whatever else ended them: this is an event, and no state
             self.relieve(world[node])
@@ -92,6 +96,10 @@ class Restart(NodeFault):
     def __post_init__(self) -> None:
         if self.span.end is not None:
             raise BadFault("it happens once, and has no end")
+
+    @property
+    def lasts(self) -> bool:
+        return False
 
     def befall(self, machine: Machine) -> None:
         if machine.node is not None:

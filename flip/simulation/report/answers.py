@@ -102,6 +102,11 @@ class Answers:
         return sum(point.unnecessary for point in self.data)
 
     @property
+    def longest_gap(self) -> float:
+        """The longest time that any data point had no live owner."""
+        return max((gap.length for point in self.data for gap in point.gaps), default=0.0)
+
+    @property
     def ownerless(self) -> list[Ownership]:
         """The data points that end without a live owner."""
         return [point for point in self.data if not point.live_at_end]
@@ -121,4 +126,3 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_rounded(found) for found in value]
     return value
-

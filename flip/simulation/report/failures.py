@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import enum
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from heapq import merge
 from typing import NamedTuple
 
 from flip.membership.roster import State
 from flip.simulation.report.answers import Failure
 from flip.simulation.report.recording import Life, Recording, View
+from flip.simulation.report.series import Series
 
 GONE = (State.DOWN, State.LEFT)
 HOW = {
@@ -19,19 +22,32 @@ HOW = {
 }
 
 
+class Opinion(enum.IntEnum):
+    """What the sound nodes think of another, in one word."""
+
+    ALIVE = 0
+    SUSPECTED = 1
+    DOWN_AT_SOME = 2
+    DOWN_AT_ALL = 3
+
+
 class Detection(NamedTuple):
-    """What came of all views of one run."""
+    """What came of all views of one run.
+
+    :ivar opinions: per node, what the others thought of it and when.
+    """
 
     failures: list[Failure]
     false_downs: int
     false_suspicions: int
+    opinions: Mapping[str, Series[Opinion]]
 
 
 def detect(recording: Recording) -> Detection:
     """Go through a run once more and compare what nodes saw with what was so."""
     replay = _Replay(recording)
     replay.run()
-    return Detection(replay.failures, replay.false_downs, replay.false_suspicions)
+    return Detection(replay.failures, replay.false_downs, replay.false_suspicions, replay.opinions)
 
 
 class _Replay:
@@ -41,6 +57,7 @@ class _Replay:
         self.failures: list[Failure] = []
         self.false_downs = 0
         self.false_suspicions = 0
+        self.opinions = {id: Series(Opinion.ALIVE) for id in recording.config.servers}
         self._recording = recording
         self._sound: frozenset[str] = frozenset()
         self._seen: defaultdict[str, dict[str, State]] = defaultdict(dict)  # by member, by node
@@ -84,7 +101,7 @@ class _Replay:
             if failed is not None:
                 failed.lasted = at - failed.at
                 self._returning[id] = failed
-        for id in [*self._open, *self._returning]:
+        for id in sorted(self._seen.keys() | self._open.keys() | self._returning.keys()):
             self._look(at, id)
 
     def _see(self, view: View) -> None:
@@ -98,6 +115,7 @@ class _Replay:
         """Note what the sound nodes have come to see of a member."""
         seen = self._seen[id]
         states = [seen.get(by, State.ALIVE) for by in self._sound if by != id]
+        self.opinions[id].set(at, _opinion(states))
         failure = self._open.get(id)
         if failure is not None and states:
             after = at - failure.at
@@ -112,3 +130,10 @@ class _Replay:
             assert returned.lasted is not None
             returned.back = at - returned.at - returned.lasted
             del self._returning[id]
+
+
+def _opinion(states: Sequence[State]) -> Opinion:
+    gone = sum(state in GONE for state in states)
+    if gone:
+        return Opinion.DOWN_AT_ALL if gone == len(states) else Opinion.DOWN_AT_SOME
+    return Opinion.SUSPECTED if State.PROBABLY_DOWN in states else Opinion.ALIVE

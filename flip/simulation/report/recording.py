@@ -8,6 +8,7 @@ from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
+from flip.errors import BadFault
 from flip.membership.roster import State
 from flip.simulation.faults import read
 from flip.simulation.observer import Observer
@@ -53,7 +54,10 @@ class FaultMark(NamedTuple):
     @property
     def what(self) -> str:
         """The text without the time."""
-        return read(self.text).what
+        try:
+            return read(self.text).what
+        except BadFault:  # not of a schedule: somebody says in other words what happened
+            return self.text
 
 
 class View(NamedTuple):
@@ -84,7 +88,8 @@ class Recording(Observer):
     :ivar sound: the ids of the machines whose process runs, is not about to leave, and
         in truth reaches a quorum directly and is reached by it.
     :ivar served: per machine and data point, from the begin of `alive` to the end of `down`.
-    :ivar live: the same, from the end of `alive` to the begin of `down`: surely live.
+    :ivar live: the same, from the good end of `alive` to the begin of `down`, or to the end
+        of the process: surely live.
     :ivar sharing: per data point of a shard that ever had two owners.
     :ivar rates: per second of the run, datagrams and bytes sent by each machine in it.
     :ivar end: when the run ended.
@@ -112,9 +117,8 @@ class Recording(Observer):
         world.observe(self)
 
     def finish(self) -> None:
-        """The run is over: how the world ends is no part of it."""
+        """The run is over."""
         world = self._world
-        world.ignore(self)
         self.end = world.now
         by_address = {machine.address: id for id, machine in world.machines.items()}
         for counts, found in (
@@ -139,6 +143,10 @@ class Recording(Observer):
         if machine.node is not None and self.life[machine.id].now is Life.STOPPED:
             machine.node.parts.membership.on_touch(partial(self._note_touch, machine))
         self.life[machine.id].set(now, _life(machine))
+        if machine.node is None:
+            for (id, _), live in self.live.items():
+                if id == machine.id:
+                    live.set(now, False)  # its next process has to make sure of it
         self._note_touch(machine)
 
     def _note_touch(self, machine: Machine) -> None:

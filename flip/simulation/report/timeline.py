@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flip.membership.roster import State
 from flip.simulation.report.recording import Life, Recording, Sharing
@@ -43,6 +43,17 @@ class Line(NamedTuple):
     end: float
     text: str
     tone: Tone
+
+    @property
+    def when(self) -> str:
+        """The time, or the times, in seconds to the hundredth."""
+        begin, end = f"{self.begin:.2f}", f"{self.end:.2f}"
+        return f"{begin} s" if begin == end else f"{begin}-{end} s"
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts."""
+        times = {"begin": round(self.begin, 6), "end": round(self.end, 6)}
+        return times | {"text": self.text, "tone": self.tone.value}
 
 
 STARTS = Verb("starts", "start")
@@ -132,7 +143,8 @@ _Told = tuple[float, str, Verb, tuple[str, ...]]
 
 def _events(recording: Recording, naming: _Naming) -> Iterator[_Told]:
     for view in recording.views:
-        yield view.at, view.by, SEES[view.after], (view.member,)
+        if view.by != view.member:
+            yield view.at, view.by, SEES[view.after], (view.member,)
     yield from _of_processes(recording)
     for (id, point), live in recording.live.items():
         for at, is_live in live.changes[1:]:

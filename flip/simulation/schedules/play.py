@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flip.config import Config
@@ -50,14 +51,16 @@ def recovery_bound(config: Config) -> float:
     return waiting + hooks + delay + probes + STARTING
 
 
-def play(schedule: Schedule) -> Outcome:
+def play(schedule: Schedule, watch: Callable[[World], object] = lambda world: None) -> Outcome:
     """Run a schedule to its end.
 
+    :param watch: gets the world before anything happens, to observe it.
     :raises Violation: a rule was broken, or all is not well within `recovery_bound`.
     :raises BadFault: it contains a fault that cannot be read.
     """
     world = World(schedule.config, schedule.seed)
     try:
+        watch(world)
         world.script = schedule.faults
         befall(world, schedule.parsed)
         world.start()
