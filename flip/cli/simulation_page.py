@@ -37,7 +37,7 @@ def show(page: Page, rehearsal: Rehearsal) -> None:
 def _show_failures(page: Page, answers: Answers) -> None:
     if not answers.failures:
         return
-    rows: list[Row] = [["FAILURE", "FIRST VOTE", "DOWN", "DOWN EVERYWHERE", "LASTED", "SEEN BACK"]]
+    rows: list[Row] = [["FAILURE", "VOTE", "DOWN", "EVERYWHERE", "LASTED", "BACK"]]
     for failure in answers.failures[:MOST_FAILURES]:
         times = (failure.suspected, failure.down, failure.down_everywhere, failure.lasted)
         name = f"{failure.node} {failure.how} at {failure.at:.2f} s"
@@ -53,9 +53,9 @@ def _show_data(page: Page, answers: Answers) -> None:
     rows: list[Row] = [
         [
             "DATA POINT",
-            "NO LIVE OWNER",
+            "NO OWNER",
             "NOWHERE",
-            "TWO OWNERS",
+            "TWO",
             "APART",
             "LEFT OVER",
             "MOVES",
@@ -125,10 +125,11 @@ def _show_traffic(page: Page, traffic: Mapping[str, Traffic]) -> None:
 
 
 def _show_verdict(page: Page, answers: Answers) -> None:
-    page.line(
-        f"{answers.duration:g} s, seed {answers.seed}: {answers.moves} moves,"
-        f" {answers.unnecessary} of them unnecessary; live nodes were wrongly suspected"
-        f" {answers.false_suspicions} times and wrongly down {answers.false_downs} times."
+    page.paragraph(
+        Cell(f"{answers.duration:g} s, seed {answers.seed}:"),
+        f"{_times(answers.moves, 'move')}, {answers.unnecessary} unnecessary; live nodes"
+        f" wrongly suspected {_times(answers.false_suspicions, 'time')}, wrongly down"
+        f" {_times(answers.false_downs, 'time')}.",
     )
     if answers.ownerless:
         _show_ownerless(page, len(answers.ownerless))
@@ -183,9 +184,9 @@ FAILURE = {
     "back": "seen back",
 }
 DATA = {
-    "longest_gap": "longest without live owner",
+    "longest_gap": "no owner for",
     "together": "two owners",
-    "apart": "two owners, apart",
+    "apart": "two, apart",
     "leftover": "left over",
 }
 CLUSTER = {
@@ -230,6 +231,10 @@ def _highest(found: Sequence[Spread]) -> tuple[float | None, float | None, float
     """Of the node that has the most."""
     highest = max(found, key=lambda spread: spread.max or 0.0)
     return highest.median, highest.p95, highest.max
+
+
+def _times(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _seconds(value: float | None) -> str:

@@ -18,7 +18,9 @@ from flip.simulation.faults.network import (
 )
 from flip.simulation.faults.processes import (
     Freeze,
+    FreezeGuard,
     Kill,
+    KillGuard,
     Leave,
     Reboot,
     Restart,
@@ -63,8 +65,10 @@ def latencies(draw: st.DrawFn) -> Latency:
 
 def faults() -> st.SearchStrategy[Fault]:
     """Faults of every kind."""
-    of_nodes = [st.builds(cls, spans(), NODES) for cls in (Kill, Reboot, Leave, Freeze)]
-    once = [st.builds(cls, TIMES.map(Span), NODES) for cls in (Restart, RestartEmpty)]
+    of_nodes = [
+        st.builds(cls, spans(), NODES) for cls in (Kill, Reboot, Leave, Freeze, FreezeGuard)
+    ]
+    once = [st.builds(cls, TIMES.map(Span), NODES) for cls in (Restart, RestartEmpty, KillGuard)]
     of_hooks = [
         st.builds(cls, spans(), NODES, st.sampled_from(["alive", "down"]), st.none() | DATA)
         for cls in (FailHook, HangHook, SlowHook)

@@ -21,6 +21,8 @@ KINDS: dict[str, type[Fault]] = {
         processes.Reboot,
         processes.Leave,
         processes.Freeze,
+        processes.KillGuard,
+        processes.FreezeGuard,
         network.Cut,
         network.CutOneWay,
         network.Loss,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from flip.config import Config
+from flip.config.places import shown
 from flip.errors import BadFault
 from flip.simulation.faults.fault import Fault, NodeFault
 
@@ -139,3 +141,54 @@ class Freeze(NodeFault):
     def relieve(self, machine: Machine) -> None:
         if machine.reactor is not None and machine.reactor.frozen:
             machine.thaw()
+
+
+@dataclass(frozen=True)
+class KillGuard(NodeFault):
+    """SIGKILL of the guard; its daemon starts another."""
+
+    kind: ClassVar[str] = "kill-guard"
+    form: ClassVar[str] = "NODE[,NODE]@TIME"
+    example: ClassVar[str] = "flip1@5"
+    meaning: ClassVar[str] = "SIGKILL of the guard of exclusive systems; the node starts another."
+
+    def __post_init__(self) -> None:
+        if self.span.end is not None:
+            raise BadFault("it happens once, and has no end")
+
+    @property
+    def lasts(self) -> bool:
+        return False
+
+    def problems(self, config: Config) -> Iterator[str]:
+        return _unguarded(self, config)
+
+    def befall(self, machine: Machine) -> None:
+        machine.kill_guard()
+
+    def relieve(self, machine: Machine) -> None:
+        raise AssertionError("it has no end")
+
+
+@dataclass(frozen=True)
+class FreezeGuard(NodeFault):
+    """SIGSTOP of the guard, and SIGCONT at the end."""
+
+    kind: ClassVar[str] = "freeze-guard"
+    example: ClassVar[str] = "flip@50-58"
+    meaning: ClassVar[str] = "SIGSTOP of the guard of exclusive systems, and SIGCONT."
+
+    def problems(self, config: Config) -> Iterator[str]:
+        return _unguarded(self, config)
+
+    def befall(self, machine: Machine) -> None:
+        machine.freeze_guard()
+
+    def relieve(self, machine: Machine) -> None:
+        machine.thaw_guard()
+
+
+def _unguarded(fault: NodeFault, config: Config) -> Iterator[str]:
+    for node in fault.nodes:
+        if not any(config.systems[name].exclusive for name in config.servers[node].systems):
+            yield f"{shown(node)} lists no exclusive system, and has no guard"

@@ -166,7 +166,8 @@ class Recording(Observer):
         point = call.system, call.datum
         self.hooks.append(HookRun(self._world.now, machine.id, call.event, point, good))
         if call.event == "alive":
-            self._set(self.live, machine, point, good and point in machine.served)
+            sure = good and machine.node is not None and point in machine.served
+            self._set(self.live, machine, point, sure)
 
     def served_changed(self, machine: Machine, point: Point, serves: bool) -> None:
         self._set(self.served, machine, point, serves)
