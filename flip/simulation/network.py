@@ -85,6 +85,11 @@ class Network:
         else:
             self._cut -= set(product(sources, targets))
 
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is cut."""
+        return not self._cut
+
     def passes(self, source: str, target: str) -> bool:
         """Whether packets get from one address to another."""
         return source == target or (source, target) not in self._cut

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from flip.simulation.invariants.claims import BreakBeforeMake, Minority, Remembered
 from flip.simulation.invariants.detection import FalseDown, MissedDown
 from flip.simulation.invariants.invariant import Violation
+from flip.simulation.invariants.isolation import Accusers, Heirs, Isolated
 from flip.simulation.invariants.owners import Exclusive, Neighbours, Overlaps
 from flip.simulation.invariants.truth import Truth
 
@@ -38,5 +39,8 @@ class Invariants:
             self.neighbours,
             FalseDown(world, truth),
             MissedDown(world, truth),
+            Isolated(world, truth),
+            Accusers(world, truth),
+            Heirs(world, truth),
         ):
             world.observe(observer)

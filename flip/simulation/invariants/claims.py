@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flip.simulation.invariants.invariant import Invariant
 from flip.simulation.invariants.truth import Truth, rotation
+from flip.wire.messages import Status
 
 if TYPE_CHECKING:
     from flip.holdings.runner import HookCall
@@ -22,18 +23,11 @@ class Minority(Invariant):
     """Invariant 4, R1: a minority never starts to hold anything.
 
     A node whose `alive` hook starts for what it does not serve already is in touch
-    and settled, unless the hook is a retry. And it is right about that: within
-    the last `rotation + 4 * ping_timeout` seconds (a rotation finds out that
-    members are gone, a probe of the sickest node takes four timeouts) there was a
-    moment at which it reached a quorum, itself included, directly or through one
-    helper.
+    and settled, unless the hook is a retry. And it is right about that: it has not
+    reached the same few, less than a quorum, itself included, directly or through
+    one helper, for more than `rotation + 4 * ping_timeout` seconds (a rotation finds
+    out that members are gone, a probe of the sickest node takes four timeouts).
     """
-
-    def __init__(self, world: World, truth: Truth) -> None:
-        super().__init__(world, truth)
-        self._epoch = -1
-        self._reached: dict[str, bool] = {}
-        self._last: dict[str, float] = {}
 
     def hook_started(self, machine: Machine, call: HookCall) -> None:
         """Judge what begins to be held."""
@@ -47,28 +41,12 @@ class Minority(Invariant):
         if not parts.membership.settled:
             raise self.violated(f"{machine.id} takes {call.datum} although it has not settled")
         config = self.world.base
-        patience = rotation(config) + STRETCH * config.ping_timeout
-        self._look()
-        alone = self.world.now - self._last.get(machine.id, 0.0)
-        if not self._reached.get(machine.id) and alone > patience:
+        alone = self.truth.alone(machine.id)
+        if alone > rotation(config) + STRETCH * config.ping_timeout:
             raise self.violated(
                 f"{machine.id} takes {call.datum} although it has reached no quorum"
                 f" for {alone:.3f} s"
             )
-
-    def stepped(self, world: World) -> None:
-        """Note who reaches a quorum from now on."""
-        if self.truth.epoch != self._epoch:
-            self._look()
-
-    def _look(self) -> None:
-        if self.truth.epoch == self._epoch:
-            return
-        self._epoch = self.truth.epoch
-        for id in self.world.machines:
-            if self._reached.get(id):
-                self._last[id] = self.world.now
-            self._reached[id] = len(self.truth.reached(id)) >= self.world.base.quorum
 
 
 class BreakBeforeMake(Invariant):
@@ -116,7 +94,8 @@ class Remembered(Invariant):
     own record, and is in the journal on disk, or the journal on disk is known to
     be incomplete (then the next life counts everything as its own). So a crash
     between any two steps, or between the journal's write and the hook's start,
-    makes no node forget what it may still hold.
+    makes no node forget what it may still hold. A node that says that it left
+    serves nothing (R5).
     """
 
     def __init__(self, world: World, truth: Truth) -> None:
@@ -156,7 +135,10 @@ class Remembered(Invariant):
                     self._judge_journal(machine, sorted(machine.served))
 
     def _judge_claims(self, machine: Machine) -> None:
-        claims = machine.running_node.parts.membership.own.claims
+        own = machine.running_node.parts.membership.own
+        claims = own.claims
+        if own.record.status == Status.LEFT:
+            raise self.violated(f"{machine.id} has left, and serves {sorted(machine.served)}")
         for system, datum in machine.served:
             if datum not in claims.get(system, {}):
                 raise self.violated(f"{machine.id} serves {datum} and does not claim it")

@@ -95,7 +95,7 @@ class FalseDown(Invariant):
             machines[by].running
             and machines[member].running
             and self.truth.mutual(by, member)
-            and len(self.truth.neighbours(member)) >= self.world.base.quorum
+            and self.truth.neighbours(member).bit_count() >= self.world.base.quorum
         )
 
 
@@ -154,8 +154,8 @@ class MissedDown(Invariant):
         runs = self.world.machines[member].running
         return not (runs and (truth.passes(member, id) or truth.passes(id, member)))
 
-    def _judge(self, member: str, side: frozenset[str]) -> None:
-        for id in sorted(side):
+    def _judge(self, member: str, side: list[str]) -> None:
+        for id in side:
             state = self.world.machines[id].state(member)
             if state not in (State.DOWN, State.LEFT):
                 raise self.violated(

@@ -27,6 +27,9 @@ def rotation(config: Config) -> float:
 class Truth(Observer):
     """Who runs, who reaches whom, and for how long nothing has changed about that.
 
+    What is computed is kept until something changes: sets of machines are the
+    bits of a number, so that a thousand of them cost little.
+
     :ivar changed: when something was last broken, or made whole.
     :ivar epoch: how often that has happened.
     """
@@ -36,6 +39,13 @@ class Truth(Observer):
         self.changed = 0.0
         self.epoch = 0
         self._cuts = world.network.changes
+        self._bits: dict[str, int] = {}
+        self._sets: dict[str, int] = {}  # by id: the running machines that it reaches directly
+        self._running = 0
+        self._known = -1  # the epoch that these are of
+        self._reached: dict[str, int] = {}  # whom each reaches, in the epoch that was looked at
+        self._since: dict[str, float] = {}
+        self._judged = -1
 
     def fault(self, text: str, began: bool) -> None:
         """Something was broken, or is whole again."""
@@ -46,10 +56,12 @@ class Truth(Observer):
         self._note()
 
     def stepped(self, world: World) -> None:
-        """Notice cuts."""
+        """Notice cuts, and who reaches a quorum from now on."""
         if world.network.changes != self._cuts:
             self._cuts = world.network.changes
             self._note()
+        if self._judged != self.epoch:
+            self._judge()
 
     def _note(self) -> None:
         self.changed = self.world.now
@@ -62,8 +74,12 @@ class Truth(Observer):
 
     @property
     def lossy(self) -> bool:
-        """Whether packets may be lost without a cut, so that no bound in seconds holds."""
-        return self.world.network.loss > 0
+        """Whether packets may be lost, or come too late, without a cut: no bound in seconds holds.
+
+        Too late: not before the next of a probe's six tries.
+        """
+        timeout = self.world.base.ping_timeout
+        return self.world.network.loss > 0 or self.round_trip > timeout / 6
 
     @property
     def round_trip(self) -> float:
@@ -77,6 +93,8 @@ class Truth(Observer):
 
     def passes(self, one: str, two: str) -> bool:
         """Whether packets get from one machine to another."""
+        if self.world.network.whole:
+            return True
         machines = self.world.machines
         return self.world.network.passes(machines[one].address, machines[two].address)
 
@@ -88,21 +106,63 @@ class Truth(Observer):
         """The machines whose process runs and is not frozen."""
         return (machine for machine in self.world.machines.values() if machine.running)
 
-    def neighbours(self, id: str) -> frozenset[str]:
-        """The running machines, itself included, that a machine reaches directly."""
-        return frozenset(
-            other.id for other in self.running() if other.id == id or self.mutual(id, other.id)
-        )
+    def neighbours(self, id: str) -> int:
+        """The running machines, itself included, that a machine reaches directly, as bits."""
+        if self._known != self.epoch:
+            self._known = self.epoch
+            self._sets.clear()
+            self._bits = {id: 1 << number for number, id in enumerate(self.world.machines)}
+            self._running = sum(self._bits[id] for id in self._ids_running())
+        known = self._sets.get(id)
+        if known is None:
+            if self.world.network.whole:
+                known = self._running
+            else:
+                known = sum(
+                    self._bits[other] for other in self._ids_running() if self.mutual(id, other)
+                )
+            known = self._sets[id] = known | self._bits[id]
+        return known
 
-    def reached(self, id: str) -> frozenset[str]:
-        """The same, if only through one other member (ping-req)."""
+    def _ids_running(self) -> Iterator[str]:
+        # By its place in the world: a twin that bears another's id is a machine of its own.
+        return (id for id, machine in self.world.machines.items() if machine.running)
+
+    def ids(self, bits: int) -> list[str]:
+        """The machines that bits stand for, in order."""
+        return [id for id, bit in self._bits.items() if bits & bit]
+
+    def reached(self, id: str) -> int:
+        """The same, if only through one other (ping-req)."""
         near = self.neighbours(id)
-        return near.union(*(self.neighbours(other) for other in near))
+        if near.bit_count() >= self.world.base.quorum:
+            return near  # more would change nothing
+        for other in self.ids(near):
+            near |= self.neighbours(other)
+        return near
 
-    def quorum_side(self) -> frozenset[str]:
+    def alone(self, id: str) -> float:
+        """For how many seconds a machine has reached the same few, and no quorum; 0 if it does."""
+        if self._judged != self.epoch:
+            self._judge()
+        reached = self._reached.get(id)
+        if reached is None or reached.bit_count() >= self.world.base.quorum:
+            return 0.0
+        return self.world.now - self._since[id]
+
+    def _judge(self) -> None:
+        self._judged = self.epoch
+        for id in self.world.machines:
+            reached = self.reached(id)
+            if self._reached.get(id) != reached:
+                self._reached[id] = reached
+                self._since[id] = self.world.now
+
+    def quorum_side(self) -> list[str]:
         """Machines that all reach one another and nobody else, and are a quorum; or none."""
-        for machine in self.running():
-            side = self.neighbours(machine.id)
-            if len(side) >= self.world.base.quorum:
-                return side if all(self.neighbours(id) == side for id in side) else frozenset()
-        return frozenset()
+        for id in self._ids_running():
+            side = self.neighbours(id)
+            if side.bit_count() >= self.world.base.quorum:
+                ids = self.ids(side)
+                return ids if all(self.neighbours(other) == side for other in ids) else []
+        return []

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.python.failure import Failure
+from zope.interface import provider
 
 from flip.config import Config
 from flip.holdings.fitness import LONGEST_PENALTY
@@ -55,20 +60,43 @@ def play(schedule: Schedule, watch: Callable[[World], object] = lambda world: No
     """Run a schedule to its end.
 
     :param watch: gets the world before anything happens, to observe it.
-    :raises Violation: a rule was broken, or all is not well within `recovery_bound`.
+    :raises Violation: a rule was broken, all is not well within `recovery_bound`, or
+        a node logged an error that it did not expect.
     :raises BadFault: it contains a fault that cannot be read.
     """
     world = World(schedule.config, schedule.seed)
+    failures: list[Failure] = []
+    with _overheard(failures):
+        try:
+            watch(world)
+            world.script = schedule.faults
+            befall(world, schedule.parsed)
+            world.start()
+            world.run(schedule.duration)
+            mend(world)
+            outcome = _recover(world)
+            if failures:
+                raise world.violation(f"a node failed: {failures[0].getTraceback()}", "Error")
+            return outcome
+        finally:
+            world.close()
+
+
+@contextmanager
+def _overheard(failures: list[Failure]) -> Iterator[None]:
+    """Gather the errors that nodes log and survive: each is a bug."""
+
+    @provider(ILogObserver)
+    def hear(event: LogEvent) -> None:
+        failure = event.get("log_failure")
+        if failure is not None:
+            failures.append(failure)
+
+    globalLogPublisher.addObserver(hear)
     try:
-        watch(world)
-        world.script = schedule.faults
-        befall(world, schedule.parsed)
-        world.start()
-        world.run(schedule.duration)
-        mend(world)
-        return _recover(world)
+        yield
     finally:
-        world.close()
+        globalLogPublisher.removeObserver(hear)
 
 
 def mend(world: World) -> None:

@@ -1,0 +1,335 @@
+"""Every rule of docs/design.md that a fault made, and how to take it out of flip.
+
+A rule is switched off by replacing the function that implements it; nothing in
+flip knows of that. A schedule that belongs to a rule must break an invariant
+then, and random schedules must find it out as well: `tests.simulation.mutations`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+from twisted.python.failure import Failure
+
+import flip.holdings.keeper
+import flip.membership.probe
+import flip.membership.roster
+import flip.node
+from flip.holdings import departure
+from flip.holdings.attempts import Attempts
+from flip.holdings.book import Book
+from flip.holdings.gate import Gate
+from flip.holdings.holding import Holding
+from flip.holdings.keeper import Keeper
+from flip.holdings.last_word import LastWord
+from flip.holdings.outlook import NO_RIVALS, Outlook
+from flip.holdings.store import Held
+from flip.membership.datagram import GossipProtocol
+from flip.membership.detector import Detector
+from flip.membership.dissemination import Dissemination
+from flip.membership.member import Member
+from flip.membership.own import OwnRecord
+from flip.membership.reconciliation import Reconciliation
+from flip.membership.roster import Change, Roster, State
+from flip.membership.service import Membership
+from flip.membership.sweep import Sweep
+from flip.membership.touch import Touch
+from flip.wire.claims import Phase
+from flip.wire.messages import Record, Status, Update
+from flip.wire.replay import ReplayWindow
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule.
+
+    :ivar says: what flip does by it.
+    :ivar patches: what stands in its place: object, attribute, replacement.
+    """
+
+    says: str
+    patches: Sequence[tuple[object, str, object]]
+
+
+@contextmanager
+def switched_off(name: str) -> Iterator[None]:
+    """Run without one rule."""
+    with ExitStack() as stack:
+        for target, attribute, replacement in RULES[name].patches:
+            stack.enter_context(patch.object(target, attribute, replacement))
+        yield
+
+
+def _nothing(*args: object, **kw: object) -> None:
+    """What a rule does when it is off."""
+
+
+def _true(*args: object, **kw: object) -> bool:
+    return True
+
+
+def _outdated_record_wins(new: Record, old: Record | None) -> bool:
+    return new != old
+
+
+def _tie_stays(new: Record, old: Record | None) -> bool:
+    return old is None or new.stamp > old.stamp
+
+
+_merge_votes = Roster._merge_votes
+
+
+def _votes_ahead_are_lost(self: Roster, member: Member, update: Update) -> None:
+    if member.record is None or update.accused <= member.record.incarnation:
+        _merge_votes(self, member, update)
+
+
+def _votes_of_any_life(self: Member) -> frozenset[str]:
+    return self.voters
+
+
+def _accuse_present(self: Detector, suspect: str, incarnation: int) -> None:
+    if self._roster.present(suspect):
+        self._roster.accuse(suspect, self._roster[suspect].incarnation, (self._roster.me,))
+
+
+def _ack_of_any_age(self: Touch, member: str, sent: float) -> None:
+    _acked(self, member, self._seconds())
+
+
+_acked = Touch.acked
+
+
+def _no_epoch_after_stall(self: Membership, silence: float) -> None:
+    self.health.worsen(f"nothing ran for {silence:.1f} s")
+
+
+def _settled_in_touch(self: Touch) -> bool:
+    return self._has_quorum()
+
+
+def _unheard_claim_nothing(self: Outlook, system: str, datum: str) -> dict[str, Phase | None]:
+    return {id: phase for id, phase in _claims(self, system, datum).items() if phase is not None}
+
+
+_claims = Outlook.claims
+
+
+def _hooks_before_claims(self: Keeper) -> None:
+    postponed: list[dict[str, Any]] = []
+    with patch.object(self._membership, "amend", lambda **kw: postponed.append(kw)):
+        _take_turn(self)
+    for changes in postponed:
+        self._membership.amend(**changes)
+
+
+_take_turn = Keeper._take_turn
+
+
+_failed = Attempts._failed
+
+
+def _failed_down_is_done(
+    self: Attempts, event: str, datum: str, holding: Holding, failure: Failure
+) -> None:
+    if event == "down":
+        holding.running = None
+        self._drop(datum, holding)
+    else:
+        _failed(self, event, datum, holding, failure)
+
+
+_remember, _record = Book.remember, Book._record
+
+
+def _journal_complete(self: Book, recorded: Iterable[Held], *, complete: bool) -> None:
+    _remember(self, recorded, complete=True)
+
+
+def _journal_forgotten(self: Book, recorded: Iterable[Held], *, complete: bool) -> None:
+    _remember(self, (), complete=True)
+
+
+def _kept_without_alive(self: Book, recorded: Iterable[Held], *, complete: bool) -> None:
+    _remember(self, recorded, complete=complete)
+    for holding in self.holdings.values():
+        if holding.phase is Phase.UNSURE and holding.recorded:
+            holding.phase = Phase.HELD
+
+
+def _recorded_when_held(self: Book, datum: str, phase: Phase) -> None:
+    if phase is not Phase.TAKING:
+        _record(self, datum, phase)
+
+
+async def _leave_anyway(clock: Any, membership: Membership, keeper: Keeper) -> bool:
+    clean = await departure.leave(clock, membership, keeper)
+    if not clean:
+        membership.amend(status=Status.LEFT)
+        membership.push_to_all()
+    return clean
+
+
+def _never_isolated(self: Gate, *, open: bool | None = None, isolated: bool | None = None) -> None:
+    _set(self, open=open)
+
+
+_set = Gate._set
+
+
+def _no_penalty(downs: int) -> float:
+    return 0.0
+
+
+def _no_rivals(self: Outlook, system: str, datum: str) -> Any:
+    return NO_RIVALS
+
+
+def _ready_by_its_record(self: Outlook, id: str, system: str, datum: str) -> bool:
+    record = self._roster[id].record
+    return record is not None and record.status == Status.ACTIVE
+
+
+_updates = Dissemination.updates
+
+
+def _suspects_are_not_told(self: Dissemination, peer: str, **kw: Any) -> tuple[Update, ...]:
+    return tuple(update for update in _updates(self, peer, **kw) if update.member != peer)
+
+
+def _votes_are_borne(self: OwnRecord, change: Change) -> None:
+    if change.member == self._roster.me and not self._roster[self._roster.me].voters:
+        _own_changed(self, change)
+
+
+_own_changed = OwnRecord._changed
+
+
+def _sweep_again(self: Sweep, suspect: str) -> None:
+    self._swept.clear()
+    self._waiting.clear()
+    self._width = 1000
+    self._widen()
+
+
+_members_left = Roster.state
+
+
+def _left_for_good(self: Roster, id: str) -> State:
+    record = self._members[id].record
+    if record is not None and record.status == Status.LEFT:
+        return State.LEFT
+    return _members_left(self, id)
+
+
+RULES: Mapping[str, Rule] = {
+    "R1": Rule(
+        "A node acts only while it is in touch with a quorum.",
+        [(Touch, "_has_quorum", _true), (Touch, "unreachable", lambda self: [])],
+    ),
+    "R1+": Rule(
+        "One that starts or is back hears everybody out first.",
+        [(Touch, "_has_settled", _settled_in_touch)],
+    ),
+    "D5": Rule(
+        "After a stall only fresh answers count.",
+        [(Membership, "_late", _no_epoch_after_stall)],
+    ),
+    "R2": Rule("Nobody takes what a present member claims.", [(Outlook, "rivals", _no_rivals)]),
+    "R2-unheard": Rule(
+        "A member not heard from counts as claiming everything.",
+        [(Outlook, "claims", _unheard_claim_nothing)],
+    ),
+    "R3-first": Rule(
+        "A claim and the journal come before the hook.",
+        [(Keeper, "_take_turn", _hooks_before_claims)],
+    ),
+    "R3-journal": Rule(
+        "What is being taken is in the journal before its hook runs.",
+        [(Book, "_record", _recorded_when_held)],
+    ),
+    "R3-down": Rule(
+        "A claim ends when `down` has ended well.",
+        [(Attempts, "_failed", _failed_down_is_done)],
+    ),
+    "R4-unclean": Rule(
+        "Without a whole journal everything may be there.",
+        [(Book, "remember", _journal_complete)],
+    ),
+    "R4-journal": Rule(
+        "What the journal names may be there.", [(Book, "remember", _journal_forgotten)]
+    ),
+    "K1": Rule(
+        "What is kept after a start is made live again.",
+        [(Book, "remember", _kept_without_alive)],
+    ),
+    "R5": Rule(
+        "With a claim left nobody says that it left.", [(flip.node, "leave", _leave_anyway)]
+    ),
+    "R6": Rule(
+        "Who keeps what another one held has the last word to the neighbours.",
+        [(LastWord, "heed", _nothing), (LastWord, "repeat", _nothing)],
+    ),
+    "R8": Rule(
+        "Who flaps stays out for a growing time.", [(flip.holdings.keeper, "penalty", _no_penalty)]
+    ),
+    "isolation": Rule(
+        "Where a system says so, an isolated node lets go.", [(Gate, "_set", _never_isolated)]
+    ),
+    "merge": Rule(
+        "The higher incarnation and version stays.",
+        [(flip.membership.roster, "supersedes", _outdated_record_wins)],
+    ),
+    "M1": Rule(
+        "Votes ahead of the record wait for it.", [(Roster, "_merge_votes", _votes_ahead_are_lost)]
+    ),
+    "M2": Rule(
+        "Of equal stamps the greater bytes stay.",
+        [(flip.membership.roster, "supersedes", _tie_stays)],
+    ),
+    "M3": Rule(
+        "A packet's incarnation counts before the record arrives.",
+        [(Roster, "witness", _nothing)],
+    ),
+    "M4": Rule(
+        "Who has fallen behind its own incarnation is told.",
+        [(GossipProtocol, "_show_its_own_record", _nothing)],
+    ),
+    "refutation": Rule(
+        "Who hears votes against itself rises above them.",
+        [(OwnRecord, "_changed", _votes_are_borne)],
+    ),
+    "votes": Rule(
+        "A vote counts against the incarnation that it names.",
+        [(Member, "votes", property(_votes_of_any_life))],
+    ),
+    "D10": Rule("Own evidence stands against hearsay.", [(Detector, "_vote_early", _nothing)]),
+    "D4": Rule(
+        "A vote accuses the incarnation known when the probe began.",
+        [(Detector, "_vote", _accuse_present)],
+    ),
+    "D3": Rule("Only who hears others accuses.", [(Detector, "_has_witnesses", _true)]),
+    "M6": Rule(
+        "An heir must have answered this node itself.", [(Outlook, "ready", _ready_by_its_record)]
+    ),
+    "nonce": Rule("An answer is as old as its question.", [(Touch, "acked", _ack_of_any_age)]),
+    "S1": Rule("A sweep's own failures only widen it.", [(Sweep, "doubt", _sweep_again)]),
+    "S2": Rule(
+        "A probe tries six times.",
+        [(flip.membership.probe, "TRIES", 3), (flip.membership.probe, "ENOUGH", 3)],
+    ),
+    "suspect": Rule(
+        "A suspect is told first.", [(Dissemination, "updates", _suspects_are_not_told)]
+    ),
+    "anti-entropy": Rule(
+        "Who differs for long exchanges everything.", [(Reconciliation, "look", _nothing)]
+    ),
+    "replay": Rule("No packet counts twice.", [(ReplayWindow, "admit", _true)]),
+    "return": Rule(
+        "A good-bye is the last word of its life only.", [(Roster, "state", _left_for_good)]
+    ),
+}
