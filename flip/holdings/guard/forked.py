@@ -32,7 +32,7 @@ _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 class ForkedHooks:
-    """Runs hooks; see `flip.holdings.guard.sentry.Hooks`.
+    """Runs hooks; see `flip.holdings.guard.running.Hooks`.
 
     :param environ: what the hooks inherit.
     :param say: takes what they print.

@@ -6,6 +6,7 @@ import enum
 import math
 import signal
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from flip.holdings.call import HookCall
 from flip.holdings.guard.messages import Run
@@ -16,6 +17,25 @@ DESPAIR = 1.0  # seconds after KILL
 SLACK = 0.1  # seconds after its timeout in which KILL has surely come, if the guard lives
 
 Signal = signal.Signals
+
+
+class Hooks(Protocol):
+    """Starts hooks; the end of each comes back as `Sentry.ended`."""
+
+    def start(self, number: int, call: HookCall, limit: float) -> int:
+        """Start a hook and return its pid.
+
+        :param limit: when it ends at the latest, should the guard die before; seconds
+            of the node's clock.
+        :raises OSError: it cannot be started.
+        :raises ValueError: neither can it be with such arguments.
+        """
+
+    def signal(self, number: int, signal: Signal) -> None:
+        """Signal its group."""
+
+    def survives(self, event: str) -> bool:
+        """Whether such a hook runs on when the guard is killed."""
 
 
 class Press(enum.IntEnum):

@@ -9,7 +9,7 @@ turn: an earlier one may still be letting go.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from flip.holdings.call import HookCall, failed, no_executable, not_started
 from flip.holdings.guard.interface import LetGo, Point, Stage
@@ -28,31 +28,12 @@ from flip.holdings.guard.messages import (
     Started,
 )
 from flip.holdings.guard.post import PASSED, Post
-from flip.holdings.guard.running import Press, Running, Signal
+from flip.holdings.guard.running import Hooks, Press, Running
 from flip.holdings.guard.watch import Watch
 from flip.holdings.pauses import pause
 
 BATCH = 8  # hooks that are started before orders are read again: a `Ping` must not wait long
 LOST = "the daemon is gone"
-
-
-class Hooks(Protocol):
-    """Starts hooks; the end of each comes back as `Sentry.ended`."""
-
-    def start(self, number: int, call: HookCall, limit: float) -> int:
-        """Start a hook and return its pid.
-
-        :param limit: when it ends at the latest, should the guard die before; seconds
-            of the node's clock.
-        :raises OSError: it cannot be started.
-        :raises ValueError: neither can it be with such arguments.
-        """
-
-    def signal(self, number: int, signal: Signal) -> None:
-        """Signal its group."""
-
-    def survives(self, event: str) -> bool:
-        """Whether such a hook runs on when the guard is killed."""
 
 
 class Sentry:
@@ -201,8 +182,7 @@ class Sentry:
         post = self._posts.get(point)
         if post is None:
             return
-        for order in post.take_orders("alive"):
-            self._tell(Ended(order.number, f"{order.call.hook.name}: cancelled", 0.0))
+        self._refuse(post, "cancelled")
         self._end_alive(post, "it lost its grants")
         self._forget_idle(point, post)
 
@@ -219,6 +199,7 @@ class Sentry:
     def _leave(self, point: Point, post: Post, why: str) -> None:
         post.at, post.leaving, post.failures = None, why, 0
         self._tell(LetGo(point, Stage.BEGAN, why))
+        self._refuse(post, why)
         self._end_alive(post, why)
         self._open[point] = None
 
@@ -228,6 +209,11 @@ class Sentry:
             signal = running.kill(self._clock(), why)
             if signal is not None:
                 self._hooks.signal(running.number, signal)
+
+    def _refuse(self, post: Post, why: str) -> None:
+        """Whatever `alive` waits does not start any more."""
+        for order in post.take_orders("alive"):
+            self._tell(Ended(order.number, f"{order.call.hook.name}: {why}", 0.0))
 
     def _press(self, running: Running) -> None:
         signal = running.press()
@@ -326,7 +312,9 @@ class Sentry:
 
     def _needs_turn(self) -> bool:
         # When it is lost it has no need of it between two tries: a successor may take over.
-        return bool(self._running or self._open) or (not self._lost and self.armed)
+        if self._running or self._open:
+            return True
+        return not self._lost and (bool(self._later) or self.armed)
 
     def _abandon(self) -> None:
         if self.armed:

@@ -100,4 +100,5 @@ class Watch:
         if self.ours:
             self.ours = False
             self._haunted = {}
+            self._next_look = 0.0
             self._turn.give_up()
