@@ -18,6 +18,7 @@ contains_exactly: Combining = hamcrest.contains_exactly
 has_entries: Combining = hamcrest.has_entries
 has_item: Combining = hamcrest.has_item
 has_items: Combining = hamcrest.has_items
+has_properties: Combining = hamcrest.has_properties
 is_not: Combining = hamcrest.is_not
 not_: Combining = hamcrest.not_
 

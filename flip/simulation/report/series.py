@@ -33,9 +33,9 @@ class Series(Generic[T]):
     def set(self, at: float, value: T) -> None:
         """The value from `at` on, which is not before the last change."""
         if value != self.now:
-            if self.changes[-1][0] == at:
+            if self.changes[-1][0] == at and len(self.changes) > 1:
                 self.changes.pop()
-                if self.changes and self.changes[-1][1] == value:
+                if self.now == value:
                     return
             self.changes.append((at, value))
 
@@ -43,7 +43,7 @@ class Series(Generic[T]):
         """Every value with its time, up to `until`."""
         ends = [at for at, _ in self.changes[1:]]
         for (begin, value), end in zip(self.changes, [*ends, until], strict=True):
-            if begin < until:
+            if begin < min(end, until):
                 yield Interval(begin, min(end, until)), value
 
     def when(self, value: T, until: float) -> list[Interval]:
