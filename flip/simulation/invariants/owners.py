@@ -174,9 +174,7 @@ class Exclusive(Invariant):
         self._unguarded_since: dict[Point, float] = {}
         self._unguarded = 0.0
         self._systems = frozenset(
-            name
-            for name, system in world.base.systems.items()
-            if getattr(system, "exclusive", False)
+            name for name, system in world.base.systems.items() if system.exclusive
         )
 
     @property

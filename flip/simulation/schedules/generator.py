@@ -15,16 +15,17 @@ NEAR = 0.4  # seconds: what happens at about the same time breaks more
 
 
 def generate(seed: int) -> Schedule:
-    """The schedule of a seed."""
+    """The schedule of a seed; every other one is of an exclusive system."""
     rng = random.Random(seed)
-    config = cluster(rng)
+    exclusive = bool(seed % 2)
+    config = cluster(rng, exclusive=exclusive)
     duration = round(rng.uniform(SHORTEST, LONGEST), 1)
-    draw = _Draw(rng, config, duration)
+    draw = _Draw(rng, config, duration, EXCLUSIVE if exclusive else ORDINARY)
     faults = [draw.fault() for _ in range(rng.randint(FEWEST, MOST))]
     return Schedule(config, seed, duration, tuple(sorted(faults, key=_begin)))
 
 
-def cluster(rng: random.Random) -> dict[str, Any]:
+def cluster(rng: random.Random, *, exclusive: bool) -> dict[str, Any]:
     """Three servers of which one is an arbiter, three alike, four, or five; often with
     other settings than the defaults."""
     count, arbiters, data = rng.choice([(3, 1, 2), (3, 1, 2), (3, 0, 2), (4, 0, 3), (5, 0, 4)])
@@ -42,16 +43,27 @@ def cluster(rng: random.Random) -> dict[str, Any]:
         "data": [f"d{number}" for number in range(data)],
         "retry_after": 5000,
     }
-    if rng.random() < 0.4:
+    config: dict[str, Any] = {
+        "key": "secret",
+        "servers": servers,
+        "cluster": {"system": {"s": system}},
+    }
+    if exclusive:
+        system |= {"exclusive": True, "hook_timeout": rng.choice([300, 1000])}
+        config["ping_timeout"] = rng.choice([600, 1500])
+    elif rng.random() < 0.4:
         system |= {
             "type": rng.choice(["shard", "shard", "replicate"]),
             "on_isolation": rng.choice(["hold", "release"]),
+            "hook_timeout": rng.choice([500, 2000]),
+        }
+    if rng.random() < 0.4:
+        system |= {
             "remove_on_start": rng.choice([True, False]),
             "hook_concurrency": rng.choice([1, 4]),
-            "hook_timeout": rng.choice([500, 2000]),
             "delay": rng.choice([0, 50, 1000]),
         }
-    return {"key": "secret", "servers": servers, "cluster": {"system": {"s": system}}}
+    return config
 
 
 def _begin(fault: str) -> float:
@@ -61,8 +73,11 @@ def _begin(fault: str) -> float:
 class _Draw:
     """Draws faults that fit a cluster."""
 
-    def __init__(self, rng: random.Random, config: dict[str, Any], duration: float) -> None:
+    def __init__(
+        self, rng: random.Random, config: dict[str, Any], duration: float, kinds: Kinds
+    ) -> None:
         self._rng = rng
+        self._kinds = [kind for kind, weight in kinds.items() for _ in range(weight)]
         self._duration = duration
         self._ids: list[str] = list(config["servers"])
         self._data: list[str] = config["cluster"]["system"]["s"]["data"]
@@ -71,7 +86,7 @@ class _Draw:
 
     def fault(self) -> str:
         """The text of one."""
-        kind: Callable[[_Draw], str] = self._rng.choice(_KINDS)
+        kind = self._rng.choice(self._kinds)
         return kind(self)
 
     def _at(self) -> float:
@@ -135,20 +150,50 @@ class _Draw:
     def duplicate(self) -> str:
         return f"duplicate 30%@{self._span()}"
 
+    def reorder(self) -> str:
+        return f"reorder 30%@{self._span()}"
+
     def latency(self) -> str:
-        return f"latency 1-{self._rng.choice((30, 300, 3000))}ms@{self._span()}"
+        return f"latency 1-{self._rng.choice((30, 300, 3000, 8000))}ms@{self._span()}"
 
     def block_tcp(self) -> str:
         return f"block-tcp {self._span()}"
 
-    def hook(self) -> str:
-        kind = self._rng.choice(("fail-hook", "hang-hook"))
-        event = self._rng.choice(("alive", "down"))
+    def fail_hook(self) -> str:
+        return self._hook(self._rng.choice(("fail-hook", "hang-hook")), ("alive", "down"))
+
+    def fail_alive(self) -> str:
+        # A `down` that fails breaks what the promise of exclusive systems stands on.
+        return self._hook(self._rng.choice(("fail-hook", "hang-hook")), ("alive",))
+
+    def slow_hook(self) -> str:
+        return self._hook("slow-hook", ("alive", "down"))
+
+    def _hook(self, kind: str, events: tuple[str, ...]) -> str:
+        event = self._rng.choice(events)
         datum = self._rng.choice((f"/{self._rng.choice(self._data)}", ""))
         return f"{kind} {self._rng.choice(self._holders)}/{event}{datum}@{self._span()}"
 
+    def slow(self) -> str:
+        return f"slow {self._one()}:{self._rng.choice((2, 10))}ms@{self._span()}"
 
-_WEIGHTS: dict[Callable[[_Draw], str], int] = {
+    def drift(self) -> str:
+        return f"drift {self._one()}:{self._rng.choice(('+5', '-5'))}%@{self._span()}"
+
+    def step(self) -> str:
+        seconds = self._rng.choice(("-3600", "-2", "+2", "+3600"))
+        return f"step {self._one()}:{seconds}s@{self._at()}"
+
+    def kill_guard(self) -> str:
+        return f"kill-guard {self._one()}@{self._at()}"
+
+    def freeze_guard(self) -> str:
+        return f"freeze-guard {self._one()}@{self._span()}"
+
+
+Kinds = dict[Callable[[_Draw], str], int]  # with the weight of each
+
+ANY: Kinds = {
     _Draw.kill: 4,
     _Draw.reboot: 3,
     _Draw.restart: 3,
@@ -160,8 +205,18 @@ _WEIGHTS: dict[Callable[[_Draw], str], int] = {
     _Draw.cut_one_way: 2,
     _Draw.loss: 2,
     _Draw.duplicate: 1,
-    _Draw.latency: 1,
+    _Draw.reorder: 1,
+    _Draw.latency: 2,
     _Draw.block_tcp: 1,
-    _Draw.hook: 3,
+    _Draw.slow: 1,
+    _Draw.drift: 1,
+    _Draw.step: 1,
+    _Draw.slow_hook: 2,
 }
-_KINDS = [kind for kind, weight in _WEIGHTS.items() for _ in range(weight)]
+ORDINARY: Kinds = ANY | {_Draw.fail_hook: 4}
+EXCLUSIVE: Kinds = ANY | {
+    _Draw.fail_alive: 2,
+    _Draw.drift: 3,
+    _Draw.kill_guard: 2,
+    _Draw.freeze_guard: 2,
+}

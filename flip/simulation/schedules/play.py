@@ -13,10 +13,10 @@ from zope.interface import provider
 from flip.config import Config
 from flip.holdings.fitness import LONGEST_PENALTY
 from flip.holdings.holding import LONGEST_PAUSE
+from flip.simulation.faults import Fault
 from flip.simulation.faults import schedule as befall
 from flip.simulation.invariants.rest import Rest
 from flip.simulation.invariants.truth import rotation
-from flip.simulation.network import LATENCY
 from flip.simulation.schedules.schedule import Schedule
 from flip.simulation.world import World
 
@@ -46,14 +46,16 @@ def recovery_bound(config: Config) -> float:
 
     The longest of what a node waits for by itself (a penalty for flapping, its word
     that it cannot run `alive`, the pause before a hook is tried again), then a
-    start: to be in touch, to hear everybody out and to catch up.
+    start: to be in touch, to hear everybody out and to catch up. Voters that have
+    lost their disk, and then claimants, wait a lease each where systems are exclusive.
     """
     systems = config.systems.values()
     waiting = max(LONGEST_PENALTY, LONGEST_PAUSE, *(system.retry_after for system in systems), 0.0)
     hooks = 2 * max((system.hook_timeout for system in systems), default=0.0)
     delay = max((system.delay for system in systems), default=0.0)
+    leases = max((3 * system.lease for system in systems if system.exclusive), default=0.0)
     probes = 2 * (rotation(config) + STRETCH * config.ping_timeout)
-    return waiting + hooks + delay + probes + STARTING
+    return waiting + hooks + delay + leases + probes + STARTING
 
 
 def play(schedule: Schedule, watch: Callable[[World], object] = lambda world: None) -> Outcome:
@@ -73,7 +75,7 @@ def play(schedule: Schedule, watch: Callable[[World], object] = lambda world: No
             befall(world, schedule.parsed)
             world.start()
             world.run(schedule.duration)
-            mend(world)
+            mend(world, schedule.parsed)
             outcome = _recover(world)
             if failures:
                 raise world.violation(f"a node failed: {failures[0].getTraceback()}", "Error")
@@ -99,20 +101,12 @@ def _overheard(failures: list[Failure]) -> Iterator[None]:
         globalLogPublisher.removeObserver(hear)
 
 
-def mend(world: World) -> None:
-    """Make everything whole again; processes that are asked to leave still may."""
+def mend(world: World, faults: Iterable[Fault]) -> None:
+    """Make whole again what has no end of its own; who is asked to leave still may."""
     world.fault("no fault lasts", False)
-    network = world.network
-    network.heal()
-    network.let_through()
-    network.loss = network.duplication = 0.0
-    network.latency = LATENCY
-    network.udp_only = False
-    for machine in world.machines.values():
-        machine.failing.clear()
-        machine.hanging.clear()
-        if machine.reactor is not None and machine.reactor.frozen:
-            machine.thaw()
+    for fault in faults:
+        if fault.span.end is None and "[-TIME]" in fault.form:
+            fault.lift(world, ())
 
 
 def _recover(world: World) -> Outcome:
