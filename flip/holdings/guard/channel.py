@@ -6,7 +6,7 @@ import selectors
 import socket
 from collections.abc import Callable
 
-from flip.holdings.guard.messages import Order, Report, Said, decode_order, encode
+from flip.holdings.guard.messages import Report, Said, encode
 
 CHUNK = 1 << 18  # bytes per read
 KEPT = 1 << 20  # bytes for a daemon that does not read, beyond which hooks' output is dropped
@@ -15,7 +15,7 @@ KEPT = 1 << 20  # bytes for a daemon that does not read, beyond which hooks' out
 class Channel:
     """Orders come in, reports go out.
 
-    :param received: called with each order.
+    :param received: called with each order, a line.
     :param lost: called once, when the daemon has closed its end or died.
     """
 
@@ -23,7 +23,7 @@ class Channel:
         self,
         connection: socket.socket,
         selector: selectors.BaseSelector,
-        received: Callable[[Order], None],
+        received: Callable[[bytes], None],
         lost: Callable[[], None],
     ) -> None:
         connection.setblocking(False)
@@ -74,7 +74,7 @@ class Channel:
             return
         self._unread = bytearray(rest)
         for line in lines:
-            self._received(decode_order(bytes(line)))
+            self._received(bytes(line))
 
     def _write(self) -> None:
         try:

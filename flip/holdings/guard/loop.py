@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from flip.holdings.guard.channel import Channel
 from flip.holdings.guard.forked import ForkedHooks
 from flip.holdings.guard.interface import LetGo, Stage
-from flip.holdings.guard.messages import Ended, Note, Order, Pong, Report, Said, Started
+from flip.holdings.guard.messages import Ended, Note, Pong, Report, Said, Started, decode_order
 from flip.holdings.guard.sentry import Sentry
 from flip.holdings.guard.turn import FileTurn
 from flip.holdings.guard.watch import Watch
@@ -63,9 +63,11 @@ class Loop:
         times = [at for at in (self._sentry.due(), self._hooks.breathe()) if at is not None]
         return min(max(0.0, min(times) - self._clock()), LONGEST_SLEEP) if times else None
 
-    def _received(self, order: Order) -> None:
+    def _received(self, line: bytes) -> None:
+        if not self._channel.open:
+            return  # behind a line that was not understood
         try:
-            self._sentry.receive(order)
+            self._sentry.receive(decode_order(line))
         except Exception:  # noqa: BLE001
             # A bug. Whoever is armed must not suffer from it: as if the daemon were gone.
             self._say(traceback.format_exc())
