@@ -16,7 +16,7 @@ from flip.simulation.report.recording import Recording
 
 WIDTH = 1200.0
 RIGHT = 28.0
-NARROWEST, WIDEST = 90.0, 190.0  # of the column with names
+NARROWEST, WIDEST = 104.0, 190.0  # of the column with names
 LABEL = 11.0  # the size of a fault's label
 MARK = 18.0  # the height of a row of them
 MOST_MARKS = 8  # rows of labels; faults beyond have none

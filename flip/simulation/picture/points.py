@@ -125,7 +125,7 @@ def _draw_counts(plot: Plot, data: Sequence[Ownership], y: float) -> float:
         if not notable:
             continue
         plot.name(y + COUNTED / 2 + 4, words)
-        draw_area(plot, notable, y, COUNTED, fill=fill, stroke=INK, stroke_width=0.5)
+        draw_area(plot, notable, y, COUNTED, fill=fill)
         y += COUNTED + 8
     return y
 

@@ -56,7 +56,7 @@ class Lane:
     def is_eventful(self) -> bool:
         """Whether anything happened here after the start."""
         began = [state for _, state in self.states]
-        if began[:1] == ["stopped"]:
+        if began[:1] == ["stopped"]:  # it has not started yet
             began = began[1:]
         changes = sum(
             bar.interval.begin > 5 or bar.interval.end < self.states[-1][0].end
@@ -118,12 +118,11 @@ class Scene:
     def _states(self, id: str) -> Iterator[tuple[Interval, str]]:
         combined: Series[str] = Series("stopped")
         life, sound = self.recording.life[id], self.recording.sound
+        # Until a quorum has come together nobody is cut off from it.
+        began = next((at for at, ids in sound.changes if ids), self.end)
         for at in sorted({at for at, _ in life.changes} | {at for at, _ in sound.changes}):
-            now = life.at(at)
-            state = {Life.STOPPED: "stopped", Life.FROZEN: "frozen", Life.LEAVING: "leaving"}.get(
-                now, "running" if id in sound.at(at) else "cut"
-            )
-            combined.set(at, state)
+            is_cut = at >= began and id not in sound.at(at)
+            combined.set(at, "cut" if is_cut and life.at(at) is Life.RUNNING else life.at(at).value)
         return combined.spans(self.end)
 
     def _bars(self, id: str) -> Iterator[Bar]:
