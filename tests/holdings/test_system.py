@@ -20,7 +20,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.config import System
-from flip.holdings.grants.permit import Free
+from flip.holdings.grants.permit import Free, Permit
 from flip.holdings.journal import Held
 from flip.holdings.outlook import Outlook
 from flip.holdings.runner import HookCall, HookResult
@@ -48,6 +48,7 @@ class SystemTestCase(SynchronousTestCase):
         self.dropped: list[str] = []
         self.given_up: list[str] = []
         self.due = False
+        self.permit: Permit = Free()
         self.build()
 
     def build(self, one: System | None = None, **settings: Any) -> None:
@@ -67,7 +68,7 @@ class SystemTestCase(SynchronousTestCase):
             self.outlook,
             self.journal,
             self.hooks,
-            Free(),
+            self.permit,
             acting=lambda: self.acting,
             in_touch=lambda: self.acting,
             due=self.ask,
