@@ -17,6 +17,9 @@ from flip.simulation.schedules import Schedule, play
 from flip.simulation.world import World
 
 
+STARTING = 50  # nodes whose start is simulated as well; that of more takes very long
+
+
 class Rehearsal(NamedTuple):
     """What was recorded of a run, and the answers that follow from it."""
 
@@ -28,8 +31,9 @@ def rehearse(schedule: Schedule, hook_time: Distribution | None = None) -> Rehea
     """Start all nodes, let the faults befall them, and watch until `schedule.duration`.
 
     Nodes start within the first gossip interval, each at a time of its own, as their
-    rounds would otherwise go on in step. A broken safety rule ends the run, and is
-    among the answers.
+    rounds would otherwise go on in step; those of a cluster of more than `STARTING`
+    nodes all begin at once and know one another. A broken safety rule ends the run,
+    and is among the answers.
 
     :param hook_time: how long hooks take, if not as long as flip's own.
     :raises ConfigError: the schedule's configuration cannot be used.
@@ -72,6 +76,9 @@ def _told(recording: Recording, schedule: Schedule, violation: str | None) -> Re
 
 def _start(world: World, faults: Sequence[Fault]) -> None:
     """Let every node start in time for the first fault that names it."""
+    if len(world.machines) > STARTING:
+        world.start_acquainted()
+        return
     rng, interval = Random(f"{world.seed} starts"), world.base.gossip_interval
     early = {id for fault in faults if fault.span.begin <= interval for id in fault.named}
     for id, machine in world.machines.items():
