@@ -110,12 +110,14 @@ class Dissemination:
         cached = self._fitting.get(id)
         if cached is not None and cached[0] is update:
             return cached[1], cached[2]
-        for fitting in (update, replace(update, claims=None)):
+        fitting, size = update, len(encode(update))
+        if size > self._room:
+            fitting = replace(update, claims=None)
             size = len(encode(fitting))
-            if size <= self._room:
-                self._fitting[id] = update, fitting, size
-                return fitting, size
-        return self._with_fewer_voters(fitting)
+        if size > self._room:
+            return self._with_fewer_voters(fitting)
+        self._fitting[id] = update, fitting, size
+        return fitting, size
 
     def _accusation(self, id: str) -> tuple[Update, int]:
         """The votes against a member, for itself: what else it is, it knows best."""

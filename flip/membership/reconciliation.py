@@ -28,8 +28,9 @@ class Digests(Protocol):
 class Reconciliation:
     """Begins exchanges where gossip alone does not do; each of them is tried with a pause.
 
-    :param interval: seconds of the gossip interval: states may differ for two of
-        them, and whatever failed or was in vain is tried again after one.
+    :param interval: seconds of the gossip interval. States may differ for two of them, by
+        the answers to what was asked two of them apart; whatever failed or was in vain is
+        tried again after one.
     :param begin: begins an exchange with a peer, unless one is under way.
     :param failing: the peers with which the last exchange failed.
     """
@@ -70,7 +71,7 @@ class Reconciliation:
         overdue = [
             (since, peer)
             for peer, since in self._digests.differing.items()
-            if self._now - since >= 2 * self._interval
+            if self._touch.last_sign.get(peer, since) - since >= 2 * self._interval
             and self._touch.reachable.get(peer)
             and self._may_try(peer)
         ]

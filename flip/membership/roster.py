@@ -29,6 +29,8 @@ from flip.wire.claims import (
 )
 from flip.wire.messages import Record, Status, Update, encode
 
+NOBODY: frozenset[str] = frozenset()
+
 # State, record, claims and votes (incarnation, voter) of a member before a merge.
 _Before = tuple[State, Record | None, Claims | None, set[tuple[int, str]]]
 
@@ -140,9 +142,10 @@ class Roster:
 
     def merge(self, updates: Iterable[Update], source: str) -> None:
         """Learn what `source` knows; observers hear of each member that changed."""
+        members = self._members
         for update in updates:
-            member = self._members.get(update.member)
-            if member is not None:
+            member = members.get(update.member)
+            if member is not None and update != member.update:  # most gossip is repetition
                 self._merge_one(member, update, source)
         self._deliver()
 
@@ -175,8 +178,6 @@ class Roster:
 
     def _merge_one(self, member: Member, update: Update, source: str) -> None:
         told = member.update
-        if update == told:
-            return  # most gossip is repetition
         before = self._snapshot(member)
         record = update.record
         if record is not None and record.member == member.id and supersedes(record, member.record):
@@ -217,15 +218,17 @@ class Roster:
             pass
 
     def _merge_votes(self, member: Member, update: Update) -> None:
-        voters = (self._ids & frozenset(update.voters)) - {member.id}
+        voters = NOBODY
+        if update.voters:
+            voters = (self._ids & frozenset(update.voters)) - {member.id}
         if member.id == self.me:
             self._read_own_obituary(member, update.accused, voters)
         if voters and update.accused > member.accused:
             member.accused, member.voters = update.accused, voters
-        elif update.accused == member.accused:
+        elif voters and update.accused == member.accused:
             member.voters |= voters
         if member.record is not None and member.accused < member.record.incarnation:
-            member.accused, member.voters = member.record.incarnation, frozenset()
+            member.accused, member.voters = member.record.incarnation, NOBODY
 
     def _read_own_obituary(self, me: Member, accused: int, voters: frozenset[str]) -> None:
         # Votes that this node has refuted already, by the first of them that it

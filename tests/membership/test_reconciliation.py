@@ -96,11 +96,25 @@ class ReconciliationTests(ClockTestCase):
         self.reconciliation.acked("b")
         self.reconciliation.look()
         self.clock.advance(2 * INTERVAL - 0.1)
+        self.touch.acked("b", self.clock.seconds())
         self.reconciliation.look()
         assert_that(self.begun, empty())
         self.clock.advance(0.1)
+        self.touch.acked("b", self.clock.seconds())
         self.reconciliation.look()
         assert_that(self.begun, equal_to(["b"]))
+
+    def test_not_met_again(self) -> None:
+        """In a large cluster the last packet of a peer may be old: it may well agree by now."""
+        self.in_touch()
+        for peer in "bc":
+            self.touch.synced(peer)
+        self.touch.judge()
+        self.states.differing["b"] = self.clock.seconds()
+        self.touch.acked("b", self.clock.seconds())
+        self.clock.advance(60 * INTERVAL)
+        self.reconciliation.look()
+        assert_that(self.begun, empty())
 
     def test_out_of_reach(self) -> None:
         """There is no use in trying who does not answer."""
