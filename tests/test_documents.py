@@ -140,5 +140,6 @@ class ReadMeTests(SynchronousTestCase):
             for name, value in zip(found, values, strict=False):
                 if isinstance(settings[name], (int, str)):
                     compared += 1
-                    assert_that(value, equal_to(str(settings[name])), name)
+                    default = json.dumps(settings[name]).strip('"')
+                    assert_that(value, equal_to(default), name)
         assert_that(compared, greater_than(8))
