@@ -36,8 +36,11 @@ class UnitTests(SynchronousTestCase):
         assert_that(options, has_entries(config="/etc/flip/flip.json", id="%i"))
 
     def test_end(self) -> None:
-        """Only the daemon gets SIGTERM, and time enough; a wrong configuration is final."""
-        assert_that(self.service, has_entries(KillMode="mixed", Restart="on-failure"))
+        """Only the daemon gets SIGTERM, and time enough; a wrong configuration is final.
+
+        Any other KillMode would kill the guard together with the daemon.
+        """
+        assert_that(self.service, has_entries(KillMode="process", Restart="on-failure"))
         assert_that(self.service["RestartPreventExitStatus"], equal_to(str(BAD_CONFIGURATION)))
         self.assertGreater(int(self.service["TimeoutStopSec"]), STOP_LIMIT)
 
