@@ -13,7 +13,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +65,7 @@ class World:
 
     def configure(self, description: Mapping[str, Any]) -> Config:
         """Read a configuration as a node would."""
-        with tempfile.TemporaryDirectory(prefix="flip-") as directory:
-            path = Path(directory, "flip.json")
-            path.write_text(json.dumps(description))
-            return load(path, id=next(iter(description["servers"])), environ={})
+        return _read(json.dumps(description), next(iter(description["servers"])))
 
     def configuration_of(self, id: str, base: Config | None = None) -> Config:
         """A configuration as the node `id` sees it."""
@@ -219,6 +216,15 @@ class World:
         self.note(f"{machine.id}: {call.event} {call.datum} {'done' if good else 'failed'}")
         for hook_ended in self.observers.hook_ended:
             hook_ended(machine, call, good)
+
+
+@lru_cache(maxsize=128)
+def _read(text: str, id: str) -> Config:
+    """A file's configuration: many worlds have the same."""
+    with tempfile.TemporaryDirectory(prefix="flip-") as directory:
+        path = Path(directory, "flip.json")
+        path.write_text(text)
+        return load(path, id=id, environ={})
 
 
 def describe(machine: Machine) -> str:
