@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from flip.cli.page import Cell, Page, Row
 from flip.simulation.rehearsal import Rehearsal
@@ -16,6 +16,15 @@ MOST_POINTS = 12  # data points in a table; the worst come first
 MOST_NODES = 10  # nodes in the table of traffic
 MOST_FAILURES = 20
 MOST_LINES = 200  # of a timeline
+
+FIRST_TIMES = "NO LIVE OWNER"
+TIMES: dict[str, Callable[[Ownership], Sequence[Interval]]] = {
+    FIRST_TIMES: lambda point: point.gaps,
+    "NOWHERE": lambda point: point.nowhere,
+    "TWO": lambda point: point.together,
+    "TWO, APART": lambda point: point.apart,
+    "LEFT OVER": lambda point: point.leftover,
+}
 
 
 def show(page: Page, rehearsal: Rehearsal) -> None:
@@ -50,41 +59,29 @@ def _show_failures(page: Page, answers: Answers) -> None:
 
 def _show_data(page: Page, answers: Answers) -> None:
     several = len({point.system for point in answers.data}) > 1
-    rows: list[Row] = [
-        [
-            "DATA POINT",
-            "NO OWNER",
-            "NOWHERE",
-            "TWO",
-            "APART",
-            "LEFT OVER",
-            "MOVES",
-            "END",
-        ]
-    ]
     worst = sorted(answers.data, key=_badness, reverse=True)[:MOST_POINTS]
     shown = [point for point in answers.data if point in worst]
-    for point in shown:
-        name = f"{point.system} {point.datum}" if several else point.datum
-        moves = str(point.moves)
-        if point.unnecessary:
-            moves += f" ({point.unnecessary} unnecessary)"
-        rows.append(
-            [
-                name,
-                _lengths(point.gaps),
-                _lengths(point.nowhere),
-                _lengths(point.together),
-                _lengths(point.apart),
-                _lengths(point.leftover),
-                moves,
-                _at_end(point),
-            ]
-        )
-    page.table(rows)
+    columns: list[Sequence[Cell | str]] = [
+        [
+            "DATA POINT",
+            *(f"{point.system} {point.datum}" if several else point.datum for point in shown),
+        ]
+    ]
+    for title, times in TIMES.items():
+        found = [times(point) for point in shown]
+        if any(found) or title == FIRST_TIMES:  # what never happened needs no column
+            columns.append([title, *map(_lengths, found)])
+    columns.append(["MOVES", *map(_moves, shown)])
+    columns.append(["AT THE END", *map(_at_end, shown)])
+    page.table([list(row) for row in zip(*columns, strict=True)])
     if len(answers.data) > len(shown):
         page.line(f"and {len(answers.data) - len(shown)} more that fared no worse; --json has all")
     page.line()
+
+
+def _moves(point: Ownership) -> str:
+    text = str(point.moves)
+    return f"{text} ({point.unnecessary} unnecessary)" if point.unnecessary else text
 
 
 def _badness(point: Ownership) -> tuple[bool, float, float, int]:
@@ -100,11 +97,11 @@ def _at_end(point: Ownership) -> Cell:
 
 
 def _lengths(intervals: Sequence[Interval]) -> Cell:
-    """Their sum, and the longest where there are several."""
+    """Their sum, and how many they are where there are several."""
     if not intervals:
         return Cell("-", "dim")
     text = _seconds(total(intervals))
-    return Cell(text if len(intervals) == 1 else f"{text} in {len(intervals)}")
+    return Cell(text if len(intervals) == 1 else f"{text} ({len(intervals)})")
 
 
 def _show_traffic(page: Page, traffic: Mapping[str, Traffic]) -> None:

@@ -16,7 +16,6 @@ from flip.simulation.report.recording import Recording
 from flip.simulation.schedules import Schedule, play
 from flip.simulation.world import World
 
-
 STARTING = 50  # nodes whose start is simulated as well; that of more takes very long
 
 

@@ -148,3 +148,12 @@ class CrowdTests(ClusterTestCase):
                 series = self.recording.live[f"n{number}", ("ip", f"d{datum}")] = Series(False)
                 series.set(3, True)
         assert_that(self.told(), contains_exactly("7 nodes hold 14 data points"))
+
+    def test_some_of_many(self) -> None:
+        """Views of which some see these and some those are not made views of all."""
+        for number in range(7):
+            for other in {number + 1, number + 2} - {7, 8}:
+                self.recording.views.append(
+                    View(20, f"n{number}", f"n{other}", State.ALIVE, State.PROBABLY_DOWN)
+                )
+        assert_that(self.told(), contains_exactly("6 nodes suspect some of 6 nodes"))

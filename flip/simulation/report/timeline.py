@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flip.membership.roster import State
@@ -104,6 +104,7 @@ class _Event:
     who: tuple[str, ...]
     verb: Verb
     what: tuple[str, ...]
+    is_summary: bool = False  # not everybody with everything
 
     def joined(self, other: _Event) -> _Event:
         """Both as one."""
@@ -208,7 +209,7 @@ def _fold_long(events: Sequence[_Event]) -> list[_Event]:
             and event.era == whole.era
             and whole.begin <= event.begin <= whole.end
         ]
-        folded += [whole] if len(parts) > ALIKE else parts
+        folded += [replace(whole, is_summary=True)] if len(parts) > ALIKE else parts
     return folded
 
 
@@ -233,6 +234,8 @@ class _Naming:
         verb = event.verb.one if len(event.who) == 1 else event.verb.many
         who = self._names(event.who, others=event.what)
         what = self._names(event.what, others=event.who) if event.what else ""
+        if event.is_summary and event.verb in SEES.values():
+            what = f"some of {what}"
         return f"{who} {verb}".replace("{what}", what)
 
     def _names(self, names: Sequence[str], others: Sequence[str]) -> str:
