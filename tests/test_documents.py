@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import flip.cli
 from flip.config.settings import SERVER, SYSTEM, TOP
+from flip.simulation.faults import KINDS, read
 
 ROOT = Path(__file__).parent.parent
 STORY = ROOT / "etc" / "flip.json"
@@ -101,6 +102,29 @@ class CodeTests(SynchronousTestCase):
         assert_that(len(used), greater_than(10))
 
 
+class SimulatingTests(SynchronousTestCase):
+    """docs/simulating.md."""
+
+    def setUp(self) -> None:
+        self.page = (ROOT / "docs" / "simulating.md").read_text()
+
+    def test_faults(self) -> None:
+        """It explains every kind of fault."""
+        _, _, table = self.page.partition("\n## Faults")
+        table, _, _ = table.partition("\n## ")
+        named = set(re.findall(r"`--([a-z-]+)", table))
+        assert_that(named, equal_to(set(KINDS)))
+
+    def test_faults_of_questions(self) -> None:
+        """What it suggests can be read."""
+        _, _, table = self.page.partition("\n## Questions")
+        table, _, _ = table.partition("\n## ")
+        found = re.findall(r"--([a-z-]+) ([^ `]+@[^ `]+|[\d-]+)", table)
+        texts = [f"{kind} {rest}" for kind, rest in found if kind in KINDS]
+        assert_that([str(read(text)) for text in texts], equal_to(texts))
+        assert_that(len(texts), greater_than(15))
+
+
 class ReadMeTests(SynchronousTestCase):
     """What the README shows is what flip does."""
 
@@ -117,6 +141,17 @@ class ReadMeTests(SynchronousTestCase):
         lines = printed("plan", "-c", str(STORY), "--down", "flip1").splitlines()
         shown = "\n".join(f"    {line}" for line in lines)
         assert_that(self.page, contains_string(f"--down flip1\n{shown}\n"))
+
+    def test_simulate(self) -> None:
+        """``flip simulate`` tells what is shown, in this order; its times may differ a little."""
+        command = "flip simulate -c etc/flip.json --kill flip1@20 --restart flip1@40"
+        _, _, example = self.page.partition(f"    $ {command}\n    ...\n")
+        shown = [line.split(" s  ")[1] for line in example.partition("\n    ...")[0].splitlines()]
+        assert_that(len(shown), greater_than(5))
+        options = command.replace("etc/flip.json", str(STORY)).split()[1:]
+        told = [line.partition(" s  ")[2] for line in printed(*options).splitlines()]
+        order = iter(told)
+        assert_that([line for line in shown if line not in order], empty())
 
     def test_table(self) -> None:
         """The rows of the story are the plans of their members."""
