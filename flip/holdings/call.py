@@ -1,7 +1,7 @@
 """What it means to run a hook: the program, the arguments, the environment, the verdict.
 
-Only the standard library is needed here: the guard, which runs hooks as well, is a
-small process without Twisted.
+Only the standard library is needed here, and little of it: the guard, which runs hooks
+as well, is a small process without Twisted. (`dataclasses` alone would add a megabyte.)
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import errno
 import os
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Of systemd, for the daemon's own process: in a hook they would speak for the daemon.
@@ -19,8 +19,7 @@ PRIVATE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Hook:
+class Hook(NamedTuple):
     """An executable that was found.
 
     :ivar name: as the configuration spells it.
@@ -31,8 +30,7 @@ class Hook:
     argv: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class HookCall:
+class HookCall(NamedTuple):
     """One run of a hook.
 
     :ivar event: "alive" or "down".
@@ -50,8 +48,7 @@ class HookCall:
     timeout: float
 
 
-@dataclass(frozen=True, slots=True)
-class HookResult:
+class HookResult(NamedTuple):
     """A hook that ended well.
 
     :ivar duration: seconds from start to exit.

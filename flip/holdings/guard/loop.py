@@ -5,7 +5,6 @@ from __future__ import annotations
 import selectors
 import signal
 import socket
-import traceback
 from collections.abc import Callable, Mapping
 
 from flip.holdings.guard.channel import Channel
@@ -70,6 +69,8 @@ class Loop:
             self._sentry.receive(decode_order(line))
         except Exception:  # noqa: BLE001
             # A bug. Whoever is armed must not suffer from it: as if the daemon were gone.
+            import traceback
+
             self._say(traceback.format_exc())
             self._channel.close()
 

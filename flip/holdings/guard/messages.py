@@ -146,22 +146,10 @@ def decode_report(line: bytes) -> Report:
 
 
 def _plain(value: Any) -> Any:
-    match value:
-        case HookCall():
-            hook = value.hook
-            return [
-                [hook.name, hook.argv],
-                value.event,
-                value.system,
-                value.datum,
-                value.config,
-                value.node,
-                value.timeout,
-            ]
-        case Stage():
-            return value.value
-        case tuple():
-            return [_plain(part) for part in value]
+    if isinstance(value, Stage):
+        return value.value
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
     return value
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from flip.holdings.call import HookCall
 from flip.holdings.guard.messages import Run
 from flip.holdings.guard.running import Running
@@ -11,7 +9,6 @@ from flip.holdings.guard.running import Running
 PASSED = "its deadline has passed"
 
 
-@dataclass(slots=True)
 class Post:
     """One data point, while there is something to know.
 
@@ -23,13 +20,16 @@ class Post:
     :ivar orders: those that wait; while a hook runs, none is for `down`, for it ends soon.
     """
 
-    at: float | None = None
-    down: HookCall | None = None
-    leaving: str | None = None
-    gone: float | None = None
-    failures: int = 0
-    running: Running | None = None
-    orders: list[Run] = field(default_factory=list)
+    __slots__ = ("at", "down", "failures", "gone", "leaving", "orders", "running")
+
+    def __init__(self) -> None:
+        self.at: float | None = None
+        self.down: HookCall | None = None
+        self.leaving: str | None = None
+        self.gone: float | None = None
+        self.failures = 0
+        self.running: Running | None = None
+        self.orders: list[Run] = []
 
     @property
     def guarded(self) -> bool:

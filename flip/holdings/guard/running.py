@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import math
 import signal
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from flip.holdings.call import HookCall
@@ -52,7 +51,6 @@ def grace(timeout: float) -> float:
     return min(GRACE, timeout / PART)
 
 
-@dataclass(slots=True)
 class Running:
     """One run.
 
@@ -61,16 +59,16 @@ class Running:
     :ivar due: when it has to be pressed.
     """
 
-    number: int
-    call: HookCall
-    began: float
-    orders: list[Run] = field(default_factory=list)
-    verdict: str | None = None
-    pressed: Press = Press.NOTHING
-    due: float = field(init=False)
+    __slots__ = ("began", "call", "due", "number", "orders", "pressed", "verdict")
 
-    def __post_init__(self) -> None:
-        self.due = self.began + self.call.timeout - grace(self.call.timeout)
+    def __init__(self, number: int, call: HookCall, began: float, orders: list[Run]) -> None:
+        self.number = number
+        self.call = call
+        self.began = began
+        self.orders = orders
+        self.verdict: str | None = None
+        self.pressed = Press.NOTHING
+        self.due = began + call.timeout - grace(call.timeout)
 
     @property
     def limit(self) -> float:

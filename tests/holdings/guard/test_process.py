@@ -339,8 +339,8 @@ class SizeTests(GuardTestCase):
             self.skipTest("needs /proc")
         fields = dict(line.split(":", 1) for line in status.splitlines())
         assert_that(fields["Name"].strip(), equal_to("flip-guard"))
-        assert_that(int(fields["RssAnon"].split()[0]), less_than(10_000))
-        assert_that(int(fields["VmRSS"].split()[0]), less_than(17_000))
+        assert_that(int(fields["RssAnon"].split()[0]), less_than(8_000))
+        assert_that(int(fields["VmRSS"].split()[0]), less_than(16_000))
 
     def test_modules(self) -> None:
         """Nothing of Twisted, nothing of others."""
