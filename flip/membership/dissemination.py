@@ -4,7 +4,9 @@ Every change is sent at most lambda * log2(n + 1) times, newest first (SWIM,
 section 4.1). What is too large for a packet goes without its claims, which the
 receiver then fetches by TCP, or with some of its votes. A peer whose digest
 differs from ours gets whatever else fits, our own record first, so that small
-clusters agree after one round trip and only large ones need TCP.
+clusters agree after one round trip and only large ones need TCP. In large ones
+this waits until the news is told: a death among 128 is 127 votes, between which
+everybody differs from everybody, and full packets cost 150 kB per node.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from itertools import chain
 
 from msgspec.structs import replace
 
+from flip.membership.push import SMALL
 from flip.membership.roster import Change, Roster
 from flip.wire.messages import Update, encode
 
@@ -87,9 +90,9 @@ class Dissemination:
         news = tuple(self._sent)
         for id in reversed(news):
             yield id, True
-        if not differs:
-            return
         me, others = self._roster.me, self._roster.others
+        if not differs or (news and len(others) > SMALL):
+            return  # where there is news, it is likely to be what the peer lacks
         told = set(news)
         if me not in told:
             yield me, False

@@ -136,6 +136,8 @@ class DifferenceTests(SynchronousTestCase):
         for id in self.ids[:90]:
             self.roster.merge((Update(id, record(id), b""),), id)
         self.news = dissemination(self.roster)
+        while self.news.updates("m5", differs=False):
+            pass  # until nothing of it is news any more
 
     def test_own_record_first(self) -> None:
         """This node's own record is the first of it."""
@@ -154,6 +156,18 @@ class DifferenceTests(SynchronousTestCase):
         for id in FIVE:
             known.merge((Update(id, record(id), b""),), id)
         assert_that(members(news.updates("b", differs=True)), contains_inanyorder(*FIVE))
+
+    def test_news_alone(self) -> None:
+        """In a large cluster a peer is first told what is new, which may be all that it lacks."""
+        self.roster.merge((votes("m7", record("m7").incarnation, "m3"),), "m3")
+        assert_that(members(self.news.updates("m5", differs=True)), equal_to(["m7"]))
+
+    def test_all_after_the_news(self) -> None:
+        """What else it may lack waits only until the news is told."""
+        self.roster.merge((votes("m7", record("m7").incarnation, "m3"),), "m3")
+        while "m7" in members(self.news.updates("m6", differs=False)):
+            pass
+        assert_that(members(self.news.updates("m5", differs=True)), has_length(greater_than(5)))
 
     def test_agreement(self) -> None:
         """Who agrees hears nothing once the news is told."""
