@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
+from twisted.python.failure import Failure
+
 from flip.simulation.distributions import Distribution
 from flip.simulation.faults import Fault
 from flip.simulation.faults import schedule as befall
@@ -14,9 +16,10 @@ from flip.simulation.report.answering import answer
 from flip.simulation.report.answers import Answers
 from flip.simulation.report.recording import Recording
 from flip.simulation.schedules import Schedule, play
+from flip.simulation.schedules.play import overheard
 from flip.simulation.world import World
 
-STARTING = 50  # nodes whose start is simulated as well; that of more takes very long
+LARGE = 50  # nodes; the start of more, and the checks, would take very long
 
 
 class Rehearsal(NamedTuple):
@@ -30,15 +33,18 @@ def rehearse(schedule: Schedule, hook_time: Distribution | None = None) -> Rehea
     """Start all nodes, let the faults befall them, and watch until `schedule.duration`.
 
     Nodes start within the first gossip interval, each at a time of its own, as their
-    rounds would otherwise go on in step; those of a cluster of more than `STARTING`
-    nodes all begin at once and know one another. A broken safety rule ends the run,
-    and is among the answers.
+    rounds would otherwise go on in step; those of a cluster of more than `LARGE` nodes
+    all begin at once and know one another. A broken safety rule ends the run, and is
+    among the answers, as is an error that a node did not expect; the rules of a large
+    cluster are not checked.
 
     :param hook_time: how long hooks take, if not as long as flip's own.
     :raises ConfigError: the schedule's configuration cannot be used.
     """
-    world = World(schedule.config, schedule.seed)
+    checked = len(schedule.config["servers"]) <= LARGE
+    world = World(schedule.config, schedule.seed, checked=checked)
     recording, violation = Recording(world), None
+    failures: list[Failure] = []
     try:
         if hook_time is not None:
             for machine in world.machines.values():
@@ -46,7 +52,10 @@ def rehearse(schedule: Schedule, hook_time: Distribution | None = None) -> Rehea
         _start(world, schedule.parsed)
         befall(world, schedule.parsed)
         world.script = schedule.faults
-        world.run(schedule.duration)
+        with overheard(failures):
+            world.run(schedule.duration)
+        if failures:
+            violation = f"a node failed: {failures[0].getTraceback()}"
     except Violation as error:
         violation = str(error)
     finally:
@@ -75,7 +84,7 @@ def _told(recording: Recording, schedule: Schedule, violation: str | None) -> Re
 
 def _start(world: World, faults: Sequence[Fault]) -> None:
     """Let every node start in time for the first fault that names it."""
-    if len(world.machines) > STARTING:
+    if len(world.machines) > LARGE:
         world.start_acquainted()
         return
     rng, interval = Random(f"{world.seed} starts"), world.base.gossip_interval

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from hamcrest import assert_that, close_to, empty, equal_to, greater_than, less_than, none
+from hamcrest import (
+    assert_that,
+    close_to,
+    contains_string,
+    empty,
+    equal_to,
+    greater_than,
+    less_than,
+    none,
+)
 from twisted.trial.unittest import SynchronousTestCase
 
+from flip.membership.detector import Detector
 from flip.simulation.distributions import Uniform
-from flip.simulation.rehearsal import Rehearsal, rehearse, replay
+from flip.simulation.rehearsal import LARGE, Rehearsal, rehearse, replay
 from flip.simulation.report.answers import Ownership
 from flip.simulation.report.recording import Life
 from flip.simulation.report.series import Interval, total
 from flip.simulation.schedules import Schedule, play
-from tests.cluster.case import DETECTION, ONE, STORY, TWO, system
+from tests.cluster.case import DETECTION, ONE, STORY, TWO, larger, system
 from tests.matchers import contains_exactly, has_properties, is_not
 
 
@@ -114,6 +124,23 @@ class RehearsalTests(SynchronousTestCase):
         assert_that(one.recording.views, equal_to(two.recording.views))
         other = rehearse(Schedule(STORY, 2, 60, ("kill flip1@20", "loss 10%@30-50")))
         assert_that(other.answers.failures, is_not(equal_to(one.answers.failures)))
+
+    def test_unexpected_error(self) -> None:
+        """An error that a node logs and survives is told like a broken rule."""
+
+        def fail(detector: Detector, *verdict: object) -> None:
+            raise RuntimeError("a bug")
+
+        self.patch(Detector, "_ended", fail)
+        found = self.run_story(duration=5)
+        assert_that(found.answers.violation or "", contains_string("RuntimeError: a bug"))
+        self.flushLoggedErrors(RuntimeError)
+
+    def test_large(self) -> None:
+        """Of many nodes the start is left out: they know one another from the beginning."""
+        found = rehearse(Schedule(larger(LARGE + 1, 2), 1, 2, ()))
+        assert_that({series.at(0.0) for series in found.recording.touch.values()}, equal_to({True}))
+        assert_that(found.answers.data[0].placed or 9, less_than(1.0))
 
     def test_replay(self) -> None:
         """A schedule from a file runs as in the search for broken rules, mended at its end."""

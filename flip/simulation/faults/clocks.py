@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from flip.simulation.faults import notation
 from flip.simulation.faults.fault import NodeFault
 from flip.simulation.faults.notation import number, signed
-from flip.simulation.reactor import WORK
 
 if TYPE_CHECKING:
     from flip.simulation.machine import Machine
@@ -45,6 +44,8 @@ class Slow(NodeFault):
         machine.slowness = self.milliseconds / 1000
 
     def relieve(self, machine: Machine) -> None:
+        from flip.simulation.reactor import WORK  # and Twisted, of which the language has no need
+
         machine.slowness = WORK
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from flip.config import Config
 from flip.config.places import meant, shown
 from flip.errors import BadFault
-from flip.simulation.faults import clocks, hooks, network, processes
+from flip.simulation.faults import beliefs, clocks, hooks, network, processes
 from flip.simulation.faults.fault import Fault
 from flip.simulation.faults.notation import number
 
@@ -23,6 +23,7 @@ KINDS: dict[str, type[Fault]] = {
         processes.Freeze,
         processes.KillGuard,
         processes.FreezeGuard,
+        beliefs.Mistrust,
         network.Cut,
         network.CutOneWay,
         network.Loss,

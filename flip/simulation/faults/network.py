@@ -15,7 +15,6 @@ from flip.simulation.distributions import Uniform
 from flip.simulation.faults import notation
 from flip.simulation.faults.fault import Fault
 from flip.simulation.faults.notation import Span, number
-from flip.simulation.network import LATENCY
 
 if TYPE_CHECKING:
     from flip.simulation.network import Network
@@ -232,6 +231,8 @@ class Latency(_Setting):
         network.latency = Uniform(self.least / 1000, self.most / 1000)
 
     def reset(self, world: World) -> None:
+        from flip.simulation.network import LATENCY  # and Twisted, of which this has no need
+
         world.network.latency = LATENCY
 
 

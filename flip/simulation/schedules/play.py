@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -68,7 +68,7 @@ def play(schedule: Schedule, watch: Callable[[World], object] = lambda world: No
     """
     world = World(schedule.config, schedule.seed)
     failures: list[Failure] = []
-    with _overheard(failures):
+    with overheard(failures):
         try:
             watch(world)
             world.script = schedule.faults
@@ -85,7 +85,7 @@ def play(schedule: Schedule, watch: Callable[[World], object] = lambda world: No
 
 
 @contextmanager
-def _overheard(failures: list[Failure]) -> Iterator[None]:
+def overheard(failures: list[Failure]) -> Iterator[None]:
     """Gather the errors that nodes log and survive: each is a bug."""
 
     @provider(ILogObserver)
