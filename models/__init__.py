@@ -1,0 +1,1 @@
+"""Models of flip's protocols for the model checker spin."""
