@@ -7,9 +7,10 @@ then, and random schedules must find it out as well: `tests.simulation.mutations
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -19,11 +20,20 @@ import flip.holdings.keeper
 import flip.membership.probe
 import flip.membership.roster
 import flip.node
+from flip.config import Config
 from flip.holdings import departure
 from flip.holdings.attempts import Attempts
 from flip.holdings.book import Book
 from flip.holdings.gate import Gate
+from flip.holdings.grants import lease, silence, voter
+from flip.holdings.grants.claimant import Claimant
+from flip.holdings.grants.lease import Terms
+from flip.holdings.grants.post import Post
+from flip.holdings.grants.silence import Silence
+from flip.holdings.grants.voter import Voter
+from flip.holdings.guard.sentry import Sentry
 from flip.holdings.holding import Holding
+from flip.holdings.journal import Journal
 from flip.holdings.keeper import Keeper
 from flip.holdings.last_word import LastWord
 from flip.holdings.outlook import NO_RIVALS, Outlook
@@ -34,13 +44,12 @@ from flip.membership.dissemination import Dissemination
 from flip.membership.member import Member
 from flip.membership.own import OwnRecord
 from flip.membership.reconciliation import Reconciliation
-from flip.membership.roster import Change, Roster, State
+from flip.membership.roster import Change, Roster
 from flip.membership.service import Membership
 from flip.membership.sweep import Sweep
 from flip.membership.touch import Touch
 from flip.wire.claims import Phase
-from flip.wire.messages import Record, Status, Update
-from flip.wire.replay import ReplayWindow
+from flip.wire.messages import ClaimNumber, Record, Status, Update
 
 
 @dataclass(frozen=True)
@@ -216,14 +225,98 @@ def _sweep_again(self: Sweep, suspect: str) -> None:
     self._widen()
 
 
-_members_left = Roster.state
+_voter_begins = Voter.__init__
 
 
-def _left_for_good(self: Roster, id: str) -> State:
-    record = self._members[id].record
-    if record is not None and record.status == Status.LEFT:
-        return State.LEFT
-    return _members_left(self, id)
+def _grants_are_forgotten(self: Voter, config: Config, store: Journal, **kw: Any) -> None:
+    store.revoke(list(store.grants()))
+    _voter_begins(self, config, store, **kw)
+
+
+def _grants_are_old(self: Voter, config: Config, store: Journal, **kw: Any) -> None:
+    _voter_begins(self, config, store, **kw)
+    self._answered = dict.fromkeys(self._answered, -math.inf)
+
+
+_silence_begins = Silence.__init__
+
+
+def _never_silent(self: Silence, config: Config, clock: Any, journal: Journal) -> None:
+    _silence_begins(self, config, clock, journal)
+    self._seconds, self.until = 0.0, clock.seconds()
+
+
+_answered = Claimant.answered
+
+
+def _as_old_as_received(
+    self: Claimant, voter: str, nonce: int, granted: Iterable[tuple[str, ClaimNumber]], now: float
+) -> list[str]:
+    question = self._questions.get(nonce)
+    if question is not None:
+        self._questions[nonce] = replace(question, sent=now)
+    return _answered(self, voter, nonce, granted, now)
+
+
+def _whole_lease_permits(self: Terms) -> float:
+    return self.lease
+
+
+_released = Voter.release
+
+
+def _any_number_is_over(
+    self: Voter, sender: str, system: str, points: Any, now: float
+) -> list[Any]:
+    for datum, _ in points:
+        grant = self._store.grants().get((system, datum))
+        if grant is not None and grant.node == sender:
+            self._store.revoke([(system, datum)])
+    return _released(self, sender, system, points, now)
+
+
+def _half_a_lease(lease: float) -> float:
+    return lease / 2
+
+
+def _no_drift(lease: float) -> float:
+    return lease
+
+
+def _time_passes(self: Sentry, point: Any, post: Any, why: str) -> None:
+    post.at = None
+
+
+_claimant_begins = Claimant.__init__
+
+
+def _nothing_is_left(self: Claimant, *args: Any, **kw: Any) -> None:
+    _claimant_begins(self, *args, **kw)
+    self._left.clear()
+
+
+_expire = Claimant.expire
+
+
+def _never_withdrawn(self: Claimant, now: float) -> list[tuple[str, ClaimNumber]]:
+    for claim in self._claims.values():
+        claim.split = None
+    return _expire(self, now)
+
+
+def _renewed_with_the_lease(self: Terms) -> float:
+    return self.lease
+
+
+def _one_voter_is_enough(voters: int) -> int:
+    return 1
+
+
+def _no_age(self: Claimant, datum: str) -> float | None:
+    claim = self._claims.get(datum)
+    if claim is None or len(claim.granted) < self.terms.quorum:
+        return None
+    return max(claim.granted.values()) + self.terms.permit
 
 
 RULES: Mapping[str, Rule] = {
@@ -328,8 +421,49 @@ RULES: Mapping[str, Rule] = {
     "anti-entropy": Rule(
         "Who differs for long exchanges everything.", [(Reconciliation, "look", _nothing)]
     ),
-    "replay": Rule("No packet counts twice.", [(ReplayWindow, "admit", _true)]),
-    "return": Rule(
-        "A good-bye is the last word of its life only.", [(Roster, "state", _left_for_good)]
+    "E1": Rule("A voter's grants are on its disk.", [(Voter, "__init__", _grants_are_forgotten)]),
+    "E2": Rule(
+        "An answer is as old as the sending of its question.",
+        [(Claimant, "answered", _as_old_as_received)],
+    ),
+    "E2-quorum": Rule(
+        "A claim is as old as the oldest answer of its newest quorum.",
+        [(Claimant, "deadline", _no_age)],
+    ),
+    "E3-number": Rule(
+        "A release frees the claim that it names, and older ones.",
+        [(Voter, "release", _any_number_is_over)],
+    ),
+    "E3-lease": Rule(
+        "A grant that nobody releases is kept for a lease.", [(voter, "kept", _half_a_lease)]
+    ),
+    "E3-drift": Rule(
+        "And longer, because clocks drift.",
+        [(voter, "kept", _no_drift), (silence, "kept", _no_drift)],
+    ),
+    "E4-start": Rule(
+        "What is on a voter's disk counts as answered when it starts.",
+        [(Voter, "__init__", _grants_are_old)],
+    ),
+    "E4-silence": Rule(
+        "A voter without its disk is silent for a lease.", [(Silence, "__init__", _never_silent)]
+    ),
+    "E5": Rule(
+        "`down` starts early enough to end within the lease.",
+        [(Terms, "permit", property(_whole_lease_permits))],
+    ),
+    "E6": Rule(
+        "A claim without its quorum is withdrawn.", [(Claimant, "expire", _never_withdrawn)]
+    ),
+    "E7": Rule("Who is in the way is asked.", [(Post, "query", _nothing)]),
+    "E8": Rule(
+        "A holder renews in time, with every voter.",
+        [(Terms, "renewal", property(_renewed_with_the_lease))],
+    ),
+    "E9": Rule("A quorum is a majority.", [(lease, "majority", _one_voter_is_enough)]),
+    "E10": Rule("The guard lets go by itself.", [(Sentry, "_leave", _time_passes)]),
+    "E-start": Rule(
+        "A restarted holder runs `down` before it releases.",
+        [(Claimant, "__init__", _nothing_is_left)],
     ),
 }

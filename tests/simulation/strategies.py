@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from flip.simulation.faults import Fault, Span
+from flip.simulation.faults.beliefs import Mistrust
 from flip.simulation.faults.clocks import Drift, Slow, Step
 from flip.simulation.faults.hooks import FailHook, HangHook, SlowHook
 from flip.simulation.faults.network import (
@@ -66,7 +67,8 @@ def latencies(draw: st.DrawFn) -> Latency:
 def faults() -> st.SearchStrategy[Fault]:
     """Faults of every kind."""
     of_nodes = [
-        st.builds(cls, spans(), NODES) for cls in (Kill, Reboot, Leave, Freeze, FreezeGuard)
+        st.builds(cls, spans(), NODES)
+        for cls in (Kill, Reboot, Leave, Freeze, FreezeGuard, Mistrust)
     ]
     once = [st.builds(cls, TIMES.map(Span), NODES) for cls in (Restart, RestartEmpty, KillGuard)]
     of_hooks = [

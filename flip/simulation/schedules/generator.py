@@ -184,6 +184,12 @@ class _Draw:
         seconds = self._rng.choice(("-3600", "-2", "+2", "+3600"))
         return f"step {self._one()}:{seconds}s@{self._at()}"
 
+    def mistrust(self) -> str:
+        return f"mistrust {self._rng.choice(self._holders)}@{self._span()}"
+
+    def slow_down(self) -> str:
+        return self._hook("slow-hook", ("down",))
+
     def kill_guard(self) -> str:
         return f"kill-guard {self._one()}@{self._at()}"
 
@@ -216,7 +222,12 @@ ANY: Kinds = {
 ORDINARY: Kinds = ANY | {_Draw.fail_hook: 4}
 EXCLUSIVE: Kinds = ANY | {
     _Draw.fail_alive: 2,
-    _Draw.drift: 3,
+    _Draw.drift: 4,
+    _Draw.latency: 5,
+    _Draw.cut: 6,
+    _Draw.slow_down: 5,
+    _Draw.mistrust: 12,
+    _Draw.restart_empty: 4,
     _Draw.kill_guard: 2,
     _Draw.freeze_guard: 2,
 }
