@@ -1,7 +1,7 @@
 """This node as a claimant: what it asks the voters for, and what follows from their answers.
 
-Everything is said in `act`: at the end of the keeper's turn, when an answer calls for
-it, and when a timer says that somebody has to be asked again (E8).
+What is new is said in `act`: at the end of the keeper's turn, or when an answer calls for
+it. Who has to be asked again is found by a timer (E8).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from flip.holdings.grants.right import Right
 from flip.holdings.grants.steps import Steps
 from flip.holdings.grants.timers import Timers
 from flip.holdings.guard.interface import Guard, LetGo, Stage
-from flip.wire.messages import GrantAnswer, GrantQuery, GrantRequest
+from flip.wire.messages import ClaimNumber, GrantAnswer, GrantQuery, GrantRequest
 
 
 class Asking:
@@ -76,27 +76,44 @@ class Asking:
         self._observers.append(observer)
 
     def act(self) -> None:
-        """Say everything that has to be said now."""
+        """Say what has to be said now: what is over, and what is new."""
         now = self._now()
         for name, right in self.rights.items():
-            right.over += right.claimant.expire(now)
             over, right.over = right.over, []
-            for voter in right.claimant.terms.voters:
+            fresh = right.claimant.fresh()
+            for voter in right.claimant.terms.voters if over or fresh else ():
                 self._post.release(voter, name, over)
-                self._ask(name, right, voter, now)
+                self._ask(name, right, voter, fresh, now)
+        self._wait()
+
+    def _ask_again(self) -> None:
+        now = self._now()
+        for right in self.rights.values():
+            right.over += right.claimant.expire(now)
+        self.act()
+        for name, right in self.rights.items():
+            for voter in right.claimant.terms.voters:
+                self._ask(name, right, voter, right.claimant.due(voter, now), now)
         self._wait()
 
     def stop(self) -> None:
         """Ask for nothing any more."""
         self._timers.stop()
 
-    def _ask(self, name: str, right: Right, voter: str, now: float) -> None:
+    def _ask(
+        self,
+        name: str,
+        right: Right,
+        voter: str,
+        points: Sequence[tuple[str, ClaimNumber]],
+        now: float,
+    ) -> None:
         terms, digest = right.claimant.terms, self._hashes[name]
         bare = GrantRequest(0, 0, 0, name, digest, terms.asked_for(), ())
-        for points in self._post.split(right.claimant.due(voter, now), bare):
+        for some in self._post.split(points, bare):
             nonce = self._rng.getrandbits(63)
-            right.claimant.asked(nonce, voter, points, now)
-            request = GrantRequest(0, 0, nonce, name, digest, terms.asked_for(), points)
+            right.claimant.asked(nonce, voter, some, now)
+            request = GrantRequest(0, 0, nonce, name, digest, terms.asked_for(), some)
             self._post.send(voter, request)
 
     def _answered(self, sender: str, answer: GrantAnswer) -> None:
@@ -145,7 +162,7 @@ class Asking:
         """Set the timers by what is going on now."""
         if any(right.claimant.active for right in self.rights.values()):
             pause = self._patience / FEWEST_TRIES
-            self._timers.at("asking", self._clock.seconds() + pause, self.act)
+            self._timers.at("asking", self._clock.seconds() + pause, self._ask_again)
         if not self._timers.is_set("lapse"):
             ends = [right.ends() for right in self.rights.values()]
             first = min((end for end in ends if end is not None), default=None)
@@ -157,7 +174,7 @@ class Asking:
         self._timers.at("lapse", time, self._look_for_lapses)
 
     def _act_soon(self) -> None:
-        self._timers.at("asking", self._clock.seconds(), self.act)
+        self._timers.at("acting", self._clock.seconds(), self.act)
 
     def _look_for_lapses(self) -> None:
         for name, right in self.rights.items():

@@ -15,6 +15,7 @@ from flip.holdings.grants.numbers import Numbers
 from flip.wire.messages import ClaimNumber
 
 FEWEST_TRIES = 6  # questions to a silent voter within `patience`
+NEVER = float("-inf")  # the deadline of what no quorum has granted
 MOST_DOUBLINGS = 4  # of the pause after a claim that got no quorum
 
 
@@ -26,6 +27,7 @@ class _Claim:
     :ivar due: by voter, when it is asked next; at once where it is missing.
     :ivar split: since when some have granted it and no quorum has.
     :ivar earned: a quorum has granted it, once at least.
+    :ivar deadline: when what it permits has to be let go of.
     """
 
     number: ClaimNumber
@@ -33,6 +35,7 @@ class _Claim:
     due: dict[str, float] = field(default_factory=dict)
     split: float | None = None
     earned: bool = False
+    deadline: float = NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class Claimant:
         self._failures: dict[str, int] = {}
         self._left = set(data)  # an earlier life's; nobody has run `down` for them yet
         self._questions: dict[int, _Question] = {}
+        self._fresh: dict[str, None] = {}  # of which nobody has been asked yet
 
     @property
     def active(self) -> bool:
@@ -76,7 +80,7 @@ class Claimant:
     def pursue(self, datum: str) -> None:
         """Ask for a data point, until it is relinquished."""
         if datum not in self._claims and datum not in self._paused:
-            self._claims[datum] = _Claim(self._numbers.next())
+            self._begin(datum)
 
     def relinquish(self, datum: str) -> ClaimNumber | None:
         """Nothing of a data point is here any more; returns what is over, if anything."""
@@ -105,6 +109,11 @@ class Claimant:
         self._forget_questions(now)
         return over
 
+    def fresh(self) -> list[tuple[str, ClaimNumber]]:
+        """What no voter has been asked for yet; all of them have to be."""
+        fresh, self._fresh = self._fresh, {}
+        return [(datum, self._claims[datum].number) for datum in fresh if datum in self._claims]
+
     def due(self, voter: str, now: float) -> list[tuple[str, ClaimNumber]]:
         """What to ask a voter for now; `asked` has to follow."""
         return [
@@ -129,13 +138,16 @@ class Claimant:
         question = self._questions.get(nonce)
         if question is None or question.voter != voter:
             return []
-        permitted = []
+        permitted, quorum, permit = [], self.terms.quorum, self.terms.permit
         for datum, number in granted:
             claim = self._claims.get(datum)
             if claim is None or not claim.number == number == question.numbers.get(datum):
                 continue
             before = self.permitted(datum, now)
             claim.granted[voter] = max(question.sent, claim.granted.get(voter, question.sent))
+            if len(claim.granted) >= quorum:
+                newest = sorted(claim.granted.values())[-quorum]
+                claim.deadline = newest + permit
             wait = self.terms.renewal * self._rng.uniform(0.8, 1.0)
             claim.due[voter] = max(claim.due.get(voter, 0.0), question.sent + wait)
             if self.permitted(datum, now):
@@ -155,7 +167,7 @@ class Claimant:
             claim = self._claims.get(datum)
             if claim is not None and claim.number < seen and not claim.earned:
                 over.append((datum, claim.number))
-                self._claims[datum] = _Claim(self._numbers.next())
+                self._begin(datum)
         return over
 
     def over(self, points: Iterable[tuple[str, ClaimNumber]]) -> list[tuple[str, ClaimNumber]]:
@@ -174,15 +186,13 @@ class Claimant:
 
     def permitted(self, datum: str, now: float) -> bool:
         """Whether `alive` may run, and what it made live may stay (E5)."""
-        deadline = self.deadline(datum)
-        return deadline is not None and now < deadline - NOTICE
+        claim = self._claims.get(datum)
+        return claim is not None and now < claim.deadline - NOTICE
 
     def deadline(self, datum: str) -> float | None:
         """When `down` has to start at the latest, None without a quorum of answers."""
         claim = self._claims.get(datum)
-        if claim is None or len(claim.granted) < self.terms.quorum:
-            return None
-        return sorted(claim.granted.values())[-self.terms.quorum] + self.terms.permit
+        return None if claim is None or claim.deadline == NEVER else claim.deadline
 
     def forfeit(self, data: Iterable[str] | None = None) -> None:
         """No answer counts any more that was asked for before this moment."""
@@ -190,6 +200,7 @@ class Claimant:
             if data is None or datum in data:
                 claim.granted.clear()
                 claim.due.clear()
+                claim.deadline = NEVER
         if data is None:
             self._questions.clear()
         else:
@@ -206,6 +217,10 @@ class Claimant:
         """Of the present claim, None without one."""
         claim = self._claims.get(datum)
         return claim.number if claim is not None else None
+
+    def _begin(self, datum: str) -> None:
+        self._claims[datum] = _Claim(self._numbers.next())
+        self._fresh[datum] = None
 
     def _pause(self, datum: str, now: float) -> None:
         failures = self._failures[datum] = self._failures.get(datum, 0) + 1
