@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import copy
 import json
 import os
 import signal
@@ -171,6 +172,20 @@ class MakeServiceTests(TapTestCase):
         """A server without systems runs no hooks, and needs none."""
         (self.directory / "ip_up").chmod(0o600)
         assert_that(self.make(self.file(id="flip2")).node._hooks, empty())
+
+    def test_guard(self) -> None:
+        """Servers that list an exclusive system have a guard; it starts with the node."""
+        exclusive = copy.deepcopy(STORY["cluster"])
+        exclusive["system"]["ip"]["exclusive"] = True
+        for id, cluster, needed in (
+            ("flip", exclusive, True),
+            ("flip2", exclusive, False),  # an arbiter
+            ("flip", STORY["cluster"], False),
+        ):
+            guard = self.make(self.file(id=id, cluster=cluster)).node._guard
+            assert_that(guard is not None, equal_to(needed))
+            if guard is not None:
+                assert_that(guard.condition.pid, equal_to(None))
 
 
 class ClockTests(TapTestCase):
