@@ -88,6 +88,12 @@ class Node(MultiService):
         birth = max(int(self._wall() * 1000), journal.incarnation + 1)
         boot = self._rng.getrandbits(63)
         seal = Seal(self._keys, config.id, boot, config.servers, ciphers=self._ciphers)
+        numbers = Numbers(birth, self._rng, journal.remember_incarnation)
+
+        def raised(incarnation: int) -> None:
+            journal.remember_incarnation(incarnation)
+            numbers.follow(incarnation)
+
         membership = Membership(
             config,
             self.reactor,
@@ -95,7 +101,7 @@ class Node(MultiService):
             seal,
             birth=birth,
             boot=boot,
-            raised=journal.remember_incarnation,
+            raised=raised,
         )
         membership.setServiceParent(self)
         membership.on_doubled(self._doubled)
@@ -115,7 +121,7 @@ class Node(MultiService):
             self.reactor,
             self._rng,
             post,
-            Numbers(birth, self._rng, journal.remember_incarnation),
+            numbers,
             self._guard,
             wall=self._wall,
             note=chronicle.warn,

@@ -183,9 +183,9 @@ class SyncResponse(msgspec.Struct, array_like=True, tag=7, gc=False):
 class ClaimNumber(NamedTuple):
     """Names one claim of one member to a data point; a later one has a greater number.
 
-    `generation` belongs to one life of the member: the incarnation that it
-    started with, or what it had to rise to above an earlier life's. `counter`
-    counts the claims of that life.
+    `generation` belongs to one life of the member: the incarnation that it has
+    risen to, or what it had to leap to above an earlier life's. `counter` counts the
+    claims of that generation.
     """
 
     generation: Incarnation

@@ -26,7 +26,7 @@ class _Claim:
     :ivar granted: by voter, when the newest question that it answered with yes was sent.
     :ivar due: by voter, when it is asked next; at once where it is missing.
     :ivar split: since when some have granted it and no quorum has.
-    :ivar earned: a quorum has granted it, once at least.
+    :ivar begun: `alive` was started: only `down` ends it.
     :ivar deadline: when what it permits has to be let go of.
     """
 
@@ -34,7 +34,7 @@ class _Claim:
     granted: dict[str, float] = field(default_factory=dict)
     due: dict[str, float] = field(default_factory=dict)
     split: float | None = None
-    earned: bool = False
+    begun: bool = False
     deadline: float = NEVER
 
 
@@ -82,6 +82,10 @@ class Claimant:
         if datum not in self._claims and datum not in self._paused:
             self._begin(datum)
 
+    def begin(self, datum: str) -> None:
+        """`alive` is about to run: from here on the claim ends with `relinquish` only."""
+        self._claims[datum].begun = True
+
     def relinquish(self, datum: str) -> ClaimNumber | None:
         """Nothing of a data point is here any more; returns what is over, if anything."""
         self._paused.pop(datum, None)
@@ -102,8 +106,11 @@ class Claimant:
             self.pursue(datum)
         over = []
         for datum, claim in list(self._claims.items()):
-            waits = claim.split is not None and not claim.earned
-            if waits and now - (claim.split or 0.0) >= self._patience:
+            if claim.begun or not claim.granted or self.permitted(datum, now):
+                claim.split = None
+            elif claim.split is None:
+                claim.split = now
+            elif now - claim.split >= self._patience:
                 over.append((datum, claim.number))
                 self._pause(datum, now)
         self._forget_questions(now)
@@ -151,7 +158,7 @@ class Claimant:
             wait = self.terms.renewal * self._rng.uniform(0.8, 1.0)
             claim.due[voter] = max(claim.due.get(voter, 0.0), question.sent + wait)
             if self.permitted(datum, now):
-                claim.earned, claim.split = True, None
+                claim.split = None
                 self._failures.pop(datum, None)
                 if not before:
                     permitted.append(datum)
@@ -165,7 +172,7 @@ class Claimant:
         for datum, seen in refused:
             self._numbers.rise_above(seen)
             claim = self._claims.get(datum)
-            if claim is not None and claim.number < seen and not claim.earned:
+            if claim is not None and claim.number < seen and not claim.begun:
                 over.append((datum, claim.number))
                 self._begin(datum)
         return over

@@ -12,7 +12,7 @@ from flip.holdings.grants.voter import Belated, Voter
 from flip.log import Logger
 from flip.wire.messages import GrantAnswer, GrantRelease, GrantRequest
 
-COMPLAINT_PAUSE = 60.0  # seconds between two log lines about one member's other voters
+COMPLAINT_PAUSE = 60.0  # seconds between two log lines about one member's configuration
 
 _log = Logger()
 
@@ -34,8 +34,9 @@ class Granting:
         self._timers.stop()
 
     def _requested(self, sender: str, request: GrantRequest) -> None:
-        if self.voter.stranger(request):
-            self._complain(sender, request.system)
+        objection = self.voter.objection(request)
+        if objection is not None:
+            self._complain(sender, request.system, objection)
             return
         reply = self.voter.request(sender, request, self._clock.seconds())
         if reply is None:
@@ -80,14 +81,15 @@ class Granting:
         for some in self._post.split(refused, bare):
             self._post.send(to, GrantAnswer(0, 0, nonce, system, (), some))
 
-    def _complain(self, sender: str, system: str) -> None:
+    def _complain(self, sender: str, system: str, objection: str) -> None:
         now = self._clock.seconds()
         last = self._complained.get((sender, system))
         if last is None or now - last >= COMPLAINT_PAUSE:
             self._complained[sender, system] = now
             _log.error(
-                "{system}: {sender} goes by another list of voters than this node, so it is"
-                " granted nothing here; change the voters of a running cluster one at a time",
+                "{system}: {sender} {objection} than this node, so it is granted nothing here"
+                " until both run the same configuration",
                 system=system,
                 sender=sender,
+                objection=objection,
             )

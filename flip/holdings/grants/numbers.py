@@ -24,6 +24,15 @@ class Numbers:
         self._rng = rng
         self._risen = risen
 
+    def follow(self, incarnation: int) -> None:
+        """This node has raised its incarnation: above everything that was seen of it.
+
+        So are the claims from here on: a release by an earlier life that was ahead, and
+        is still under way, frees none of them.
+        """
+        if incarnation > self.last.generation:
+            self.last = ClaimNumber(incarnation, 0)
+
     @property
     def floor(self) -> ClaimNumber:
         """Every number of an earlier life, as far as is known, is at most this one."""

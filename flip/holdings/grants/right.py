@@ -54,6 +54,7 @@ class Right:
 
     def begin(self, datum: str, down: HookCall) -> None:
         self._downs[datum] = down
+        self.claimant.begin(datum)
         self.arm((datum,))
         deadline = self.claimant.deadline(datum)
         if deadline is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from flip.config import Config
-from flip.holdings.grants.lease import Point, kept, voters_hash
+from flip.holdings.grants.lease import Point, Terms, kept, voters_hash
 from flip.holdings.store import Grant
 from flip.wire.messages import ClaimNumber, GrantRequest, Numbered
 
@@ -98,11 +98,13 @@ class Voter:
         self._claimants: dict[str, frozenset[str]] = {}
         self._data: dict[str, frozenset[str]] = {}
         self._hashes: dict[str, bytes] = {}
+        self._leases: dict[str, int] = {}
         for name, system in config.systems.items():
             if config.id in system.voters:
                 self._claimants[name] = frozenset(config.servers_of(name))
                 self._data[name] = frozenset(system.data)
                 self._hashes[name] = voters_hash(system.voters)
+                self._leases[name] = Terms.of(system).asked_for()
         self._answered = dict.fromkeys(store.grants(), now)
         self._histories: dict[tuple[Point, str], _History] = {}
         self._waiting: dict[Point, dict[str, _Waiting]] = {}
@@ -120,17 +122,27 @@ class Voter:
             if point[1] in self._data.get(point[0], ())
         }
 
-    def stranger(self, request: GrantRequest) -> bool:
-        """Whether a request goes by another list of voters than this node (E9)."""
-        known = self._hashes.get(request.system)
-        return known is not None and request.voters != known
+    def objection(self, request: GrantRequest) -> str | None:
+        """Why a request is not answered: it goes by another configuration than this node (E9).
+
+        A lease that is longer than this node's own is as bad as other voters: should this
+        node lose its disk, it would be silent for its own lease only (E4).
+        """
+        name = request.system
+        if name not in self._hashes:
+            return None
+        if request.voters != self._hashes[name]:
+            return "goes by another list of voters"
+        if request.lease > self._leases[name]:
+            return f"asks for a lease of {request.lease} ms, which is longer,"
+        return None
 
     def request(self, sender: str, request: GrantRequest, now: float) -> Reply | None:
         """Grant, go on granting, or refuse; None is silence."""
         name = request.system
         if now < self.silent_until or sender not in self._claimants.get(name, ()):
             return None
-        if self.stranger(request):
+        if self.objection(request) is not None:
             return None
         reply, new = Reply(), dict[Point, Grant]()
         for datum, number in request.points:

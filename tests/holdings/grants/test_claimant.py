@@ -297,12 +297,27 @@ class WithdrawalTests(ClaimantTestCase):
         assert_that(self.claimant.expire(self.now), empty())
         assert_that(self.due("v1"), equal_to(["a"]))
 
-    def test_earned(self) -> None:
-        """What a quorum granted once is never given back from here: hooks may have run."""
+    def test_begun(self) -> None:
+        """What was begun is never given back from here: only `down` ends it."""
         self.claimant.pursue("a")
         self.grant("a", ("v1", "v2"))
+        self.claimant.begin("a")
         self.now += 100
-        assert_that(self.claimant.expire(self.now), empty())
+        for _ in range(3):
+            assert_that(self.claimant.expire(self.now), empty())
+            self.now += 100
+
+    def test_granted_once_and_never_begun(self) -> None:
+        """What lost its quorum before anything was begun is given back after a while."""
+        self.claimant.pursue("a")
+        self.grant("a", ("v1", "v2"))
+        self.now += 3
+        assert_that([self.claimant.expire(self.now), self.permitted()], equal_to([[], True]))
+        self.now += 1
+        self.grant("a", ("v1",))
+        assert_that([self.claimant.expire(self.now), self.permitted()], equal_to([[], False]))
+        self.now += PATIENCE
+        assert_that(self.claimant.expire(self.now), equal_to([("a", FIRST)]))
 
     def test_not_wanted(self) -> None:
         """What is not wanted any more is over at once; and no pause remembers it."""
@@ -334,9 +349,10 @@ class WithdrawalTests(ClaimantTestCase):
         assert_that(self.claimant.refused([("a", seen)]), empty())
 
     def test_greater_number_while_it_holds(self) -> None:
-        """What a quorum has granted is not changed by that."""
+        """What was begun is not changed by that."""
         self.claimant.pursue("a")
         self.grant()
+        self.claimant.begin("a")
         assert_that(self.claimant.refused([("a", ClaimNumber(500, 3))]), empty())
         assert_that(self.claimant.number("a"), equal_to(FIRST))
 

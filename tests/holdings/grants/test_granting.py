@@ -125,7 +125,16 @@ class AnswerTests(GrantingTestCase):
             self.clock.advance(COMPLAINT_PAUSE)
             self.wire.hear("flip1", request)
         assert_that(logs, has_length(2))
-        assert_that(logs[0]["log_format"], contains_string("another list of voters"))
+        assert_that(logs[0]["objection"], contains_string("another list of voters"))
+        assert_that([self.wire.news(), self.journal.grants()], equal_to([[], {}]))
+
+    def test_longer_lease(self) -> None:
+        """So it is with a longer lease than this node's own."""
+        with capturedLogs() as logs:
+            digest = voters_hash(VOTERS)
+            request = GrantRequest(0, 0, 1, "ip", digest, 5001, (("a", FIRST),))
+            self.wire.hear("flip1", request)
+        assert_that(logs[0]["objection"], contains_string("asks for a lease of 5001 ms"))
         assert_that([self.wire.news(), self.journal.grants()], equal_to([[], {}]))
 
     def test_stop(self) -> None:

@@ -45,6 +45,16 @@ class NumbersTests(SynchronousTestCase):
             assert_that(self.numbers.floor, greater_than(seen))
         assert_that(self.numbers.last.generation, equal_to(min(self.risen[0], INCARNATIONS - 1)))
 
+    def test_follow(self) -> None:
+        """When the node raises its incarnation, claims from there on are above it."""
+        self.numbers.next()
+        self.numbers.follow(90)
+        assert_that(self.numbers.next(), equal_to(ClaimNumber(100, 2)))
+        self.numbers.follow(150)
+        assert_that(self.numbers.next(), equal_to(ClaimNumber(150, 1)))
+        self.numbers.follow(150)
+        assert_that(self.numbers.next(), equal_to(ClaimNumber(150, 2)))
+
     def test_random(self) -> None:
         """Two lives that rise above the same number do not use the same ones."""
         leaps = set()

@@ -157,11 +157,11 @@ class GrantTests(VoterTestCase):
 
     def test_longer_lease(self) -> None:
         """A lease that grew is on disk before it is said; one that shrank changes nothing."""
-        self.granted("flip1", ONE)
-        self.request("flip1", ONE, lease=9.0)
+        self.request("flip1", ONE, lease=3.0)
+        self.request("flip1", ONE, lease=4.5)
         self.request("flip1", ONE, lease=2.0)
-        assert_that(self.disk.kept["ip", "a"], equal_to(Grant("flip1", ONE, 9000)))
-        self.now += kept(9.0) - 0.01
+        assert_that(self.disk.kept["ip", "a"], equal_to(Grant("flip1", ONE, 4500)))
+        self.now += kept(4.5) - 0.01
         assert_that(self.granted("flip2", ONE), equal_to(False))
 
     def test_many(self) -> None:
@@ -281,6 +281,12 @@ class ScopeTests(VoterTestCase):
         assert_that(self.request("flip1", ONE, voters=("flip1", "me")), none())
         assert_that(self.disk.kept, empty())
 
+    def test_longer_lease(self) -> None:
+        """Nor is who asks for more than this node would be silent for without its disk."""
+        assert_that(self.request("flip1", ONE, lease=LEASE + 0.001), none())
+        assert_that(self.disk.kept, empty())
+        assert_that(self.granted("flip1", ONE), equal_to(True))
+
     def test_silence(self) -> None:
         """Nor is who asks about a system without this voter, or who is no server of the system."""
         for sender, name, voters in (
@@ -358,9 +364,9 @@ class RestartTests(VoterTestCase):
 
     def test_full_disk_and_longer_lease(self) -> None:
         """A lease that cannot be written is not granted either."""
-        self.granted("flip1", ONE)
+        self.request("flip1", ONE, lease=3.0)
         self.disk.full = True
-        assert_that(self.request("flip1", ONE, lease=9.0), equal_to(Reply()))
+        assert_that(self.request("flip1", ONE), equal_to(Reply()))
 
     def test_full_disk_and_who_waits(self) -> None:
         """Who waits is told nothing that is not on disk."""
