@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flip.control.parts import Parts
@@ -76,7 +76,15 @@ def alarms(node: Parts) -> Iterator[str]:
     """What an operator has to act on."""
     if node.silence.alarm:
         yield node.silence.alarm
+    now = node.clock.seconds()
     for name, right in node.grants.rights.items():
+        silent, terms = right.claimant.silent(now), right.claimant.terms
+        if silent:
+            left = len(terms.voters) - len(silent)
+            yield (
+                f"{name}: {_told(silent)} grant nothing to this node; {left} of"
+                f" {len(terms.voters)} voters are left, and {terms.quorum} are needed"
+            )
         for datum, holding in node.keeper.systems[name].holdings.items():
             if holding.phase is Phase.RELEASING and holding.failures and not right.lapsed(datum):
                 yield (
@@ -90,3 +98,7 @@ def alarms(node: Parts) -> Iterator[str]:
                     " not ended well here. Take it away by hand, at once; then type 'flip release"
                     f" {name} {datum} --force'; the hook: {holding.error}"
                 )
+
+
+def _told(silent: Mapping[str, float]) -> str:
+    return ", ".join(f"{id} (silent for {seconds:.0f} s)" for id, seconds in silent.items())

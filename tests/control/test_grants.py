@@ -90,6 +90,26 @@ class GrantsTests(ClusterTestCase):
         world.run(5)
         assert_that(ask(world, "flip")["alarms"], empty())
 
+    def test_silent_voter(self) -> None:
+        """A holder tells which voters are silent, and how many are left."""
+        world = self.exclusive()
+        world["flip2"].kill()
+        world.run(5)
+        assert_that(ask(world, "flip")["alarms"], empty())
+        world.run(5)
+        assert_that(
+            ask(world, "flip")["alarms"],
+            has_item(
+                matches_regexp(
+                    r"^ip: flip2 \(silent for \d+ s\) grant nothing to this node; 2 of 3 voters"
+                    r" are left, and 2 are needed$"
+                )
+            ),
+        )
+        world["flip2"].start()
+        world.run(2)
+        assert_that(ask(world, "flip")["alarms"], empty())
+
     def test_lapse(self) -> None:
         """The log says when and why a node let go; the status that nothing is granted."""
         world = self.exclusive()

@@ -120,6 +120,7 @@ class Asking:
         right = self.rights.get(answer.system)
         if right is None:
             return
+        right.claimant.heard(sender, answer.nonce)
         permitted = right.claimant.answered(sender, answer.nonce, answer.granted, self._now())
         right.arm(datum for datum, _ in answer.granted)
         # Late answers to claims that are over are answered with their end (E6).

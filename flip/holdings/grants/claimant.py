@@ -71,6 +71,7 @@ class Claimant:
         self._left = set(data)  # an earlier life's; nobody has run `down` for them yet
         self._questions: dict[int, _Question] = {}
         self._fresh: dict[str, None] = {}  # of which nobody has been asked yet
+        self._unanswered: dict[str, float] = {}  # by voter, since when it owes an answer
 
     @property
     def active(self) -> bool:
@@ -135,8 +136,23 @@ class Claimant:
         """A question with these claims leaves now; it has a nonce of its own (E2)."""
         question = _Question(voter, now, dict(points))
         self._questions[nonce] = question
+        self._unanswered.setdefault(voter, now)
         for datum in question.numbers:
             self._claims[datum].due[voter] = now + self._patience / FEWEST_TRIES
+
+    def heard(self, voter: str, nonce: int) -> None:
+        """A voter has answered, be it yes or no."""
+        question = self._questions.get(nonce)
+        if question is not None and question.voter == voter:
+            self._unanswered.pop(voter, None)
+
+    def silent(self, now: float) -> dict[str, float]:
+        """Which voters have not answered anything for a whole lease, and for how many seconds."""
+        return {
+            voter: now - since
+            for voter, since in sorted(self._unanswered.items())
+            if self._claims and now - since > self.terms.lease
+        }
 
     def answered(
         self, voter: str, nonce: int, granted: Iterable[tuple[str, ClaimNumber]], now: float

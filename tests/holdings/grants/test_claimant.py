@@ -245,6 +245,43 @@ class RenewalTests(ClaimantTestCase):
             assert_that(self.permitted(), equal_to(young >= TERMS.quorum))
 
 
+class SilenceTests(ClaimantTestCase):
+    """Voters that do not answer."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.claimant.pursue("a")
+
+    def test_silent(self) -> None:
+        """Who has owed an answer for more than a lease is silent, since its oldest question."""
+        nonces = self.ask_all()
+        self.claimant.heard("v1", nonces["v1"])
+        self.now += TERMS.lease
+        assert_that(self.claimant.silent(self.now), equal_to({}))
+        self.ask_all()
+        self.now += 1
+        silent = self.claimant.silent(self.now)
+        assert_that(silent, equal_to({"v2": TERMS.lease + 1, "v3": TERMS.lease + 1}))
+
+    def test_any_answer(self) -> None:
+        """Any answer to its own question ends that."""
+        nonces = self.ask_all()
+        self.now += TERMS.lease + 1
+        self.claimant.heard("v2", nonces["v3"])
+        self.claimant.heard("v2", 999)
+        assert_that(list(self.claimant.silent(self.now)), equal_to([*VOTERS]))
+        late = self.ask("v2")
+        self.claimant.heard("v2", late)
+        assert_that(list(self.claimant.silent(self.now)), equal_to(["v1", "v3"]))
+
+    def test_nothing_claimed(self) -> None:
+        """Who asks for nothing misses nobody."""
+        self.ask_all()
+        self.claimant.relinquish("a")
+        self.now += 100
+        assert_that(self.claimant.silent(self.now), equal_to({}))
+
+
 class WithdrawalTests(ClaimantTestCase):
     """E6: what is not needed is given back."""
 
