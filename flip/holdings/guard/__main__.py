@@ -52,8 +52,8 @@ def main() -> None:
 def _be_preferred() -> None:
     """Run before others where that is allowed; the hooks do not inherit it."""
     with suppress(AttributeError, OSError):  # Linux only, and only for root
-        policy = os.SCHED_OTHER | os.SCHED_RESET_ON_FORK
-        os.sched_setscheduler(0, policy, os.sched_param(0))
+        policy = os.sched_getscheduler(0)
+        os.sched_setscheduler(0, policy | os.SCHED_RESET_ON_FORK, os.sched_getparam(0))
         os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
 
 

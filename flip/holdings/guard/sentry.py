@@ -176,6 +176,9 @@ class Sentry:
                 return
             self._end_alive(post, "its down hook")
         post.orders.append(order)
+        refusal = post.refusal(self._clock())
+        if refusal is not None:
+            self._refuse(post, refusal)
         self._open[point] = None
 
     def _kill(self, point: Point) -> None:
