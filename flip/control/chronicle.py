@@ -9,6 +9,8 @@ from flip.membership.roster import Change, State
 from flip.membership.service import Membership
 from flip.wire.messages import Status
 
+VOTES_TOLD = 8  # of one member, each in a line; of more only when their number has doubled
+
 _log = Logger()
 
 
@@ -64,9 +66,16 @@ class Chronicle:
             self._note("alive", f"{change.member} is alive (incarnation {incarnation})")
 
     def _report_votes(self, change: Change) -> None:
-        votes, quorum = len(change.votes), self._config.quorum
-        text = f"{', '.join(sorted(change.votes))} cannot reach it (votes {votes}/{quorum})"
-        if change.state is State.PROBABLY_DOWN:
+        votes, before = len(change.votes), len(change.votes - change.new_votes)
+        doubtful = change.state is State.PROBABLY_DOWN
+        # In a large cluster hundreds vote: a line for each would say nothing more.
+        if votes.bit_length() == before.bit_length() and before >= VOTES_TOLD and doubtful:
+            return
+        voters = sorted(change.votes)
+        if len(voters) > 2 * VOTES_TOLD:
+            voters[VOTES_TOLD:] = [f"{len(voters) - VOTES_TOLD} others"]
+        text = f"{', '.join(voters)} cannot reach it (votes {votes}/{self._config.quorum})"
+        if doubtful:
             self._note("probably-down", f"{change.member} is probably down: {text}")
         elif change.state_before is not State.DOWN:
             self._note("down", f"quorum reached, {change.member} is down: {text}")

@@ -134,5 +134,6 @@ class Dissemination:
             size = len(encode(update))
             if size <= self._room or not voters:
                 return update, size
-            voters = self._rng.sample(voters, len(voters) // 2)
+            start = self._rng.randrange(len(voters))
+            voters = (voters[start:] + voters[:start])[: len(voters) // 2]
             update = replace(update, voters=tuple(sorted(voters)))

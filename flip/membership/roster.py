@@ -31,8 +31,8 @@ from flip.wire.messages import Record, Status, Update, encode
 
 NOBODY: frozenset[str] = frozenset()
 
-# State, record, claims and votes (incarnation, voter) of a member before a merge.
-_Before = tuple[State, Record | None, Claims | None, set[tuple[int, str]]]
+# State, record, claims, accused incarnation and votes of a member before a merge.
+_Before = tuple[State, Record | None, Claims | None, int, frozenset[str]]
 
 
 class Roster:
@@ -179,14 +179,15 @@ class Roster:
     def _merge_one(self, member: Member, update: Update, source: str) -> None:
         told = member.update
         before = self._snapshot(member)
+        voters, voted = member.voters, told.voters
         record = update.record
         if record is not None and record.member == member.id and supersedes(record, member.record):
             member.record = record
         self._merge_claims(member, update.claims)
         self._merge_votes(member, update)
-        known = Update(
-            member.id, member.record, member.body, member.accused, tuple(sorted(member.voters))
-        )
+        if member.voters != voters:
+            voted = tuple(sorted(member.voters))
+        known = Update(member.id, member.record, member.body, member.accused, voted)
         if known != told:
             member.update = update if known == update else known
             self._refingerprint(member)
@@ -225,7 +226,7 @@ class Roster:
             self._read_own_obituary(member, update.accused, voters)
         if voters and update.accused > member.accused:
             member.accused, member.voters = update.accused, voters
-        elif voters and update.accused == member.accused:
+        elif update.accused == member.accused and not voters <= member.voters:
             member.voters |= voters
         if member.record is not None and member.accused < member.record.incarnation:
             member.accused, member.voters = member.record.incarnation, NOBODY
@@ -248,11 +249,12 @@ class Roster:
         member.fingerprint = fingerprint
 
     def _snapshot(self, member: Member) -> _Before:
-        votes = {(member.accused, voter) for voter in member.votes}
-        return self.state(member.id), member.record, member.claims, votes
+        return (
+            self.state(member.id), member.record, member.claims, member.accused, member.votes
+        )  # fmt: skip
 
     def _announce(self, member: Member, before: _Before, source: str) -> None:
-        state, record, claims, votes = before
+        state, record, claims, accused, votes = before
         now = member.votes
         state_now = self.state(member.id)
         _note(self._left, member.id, state_now is State.LEFT)
@@ -266,7 +268,7 @@ class Roster:
             claims_before=claims,
             claims=member.claims,
             votes=now,
-            new_votes=frozenset(voter for voter in now if (member.accused, voter) not in votes),
+            new_votes=now - votes if member.accused == accused else now,
             source=source,
         )
         self._undelivered.append(change)

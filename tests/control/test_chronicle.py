@@ -71,6 +71,25 @@ class ChronicleTests(SynchronousTestCase):
         text = "quorum reached, flip1 is down: flip2, me cannot reach it (votes 2/2)"
         assert_that(self.news(), equal_to([("down", text)]))
 
+    def test_many_votes(self) -> None:
+        """Of hundreds of votes not each is a line, and not each voter is named."""
+        voters = [f"v{n:02}" for n in range(60)]
+        everybody = config(servers=dict.fromkeys(("me", "flip1", *voters), ("ip",)))
+        membership = StandIn(everybody)
+        others = Others(everybody, membership.roster)
+        Chronicle(everybody, membership.as_membership(), self.journal)
+        others.say("flip1")
+        self.news()
+        for voter in voters:
+            others.accuse("flip1", voter)
+        *doubts, (kind, text) = self.news()
+        assert_that([text.partition("(votes ")[2] for _, text in doubts], equal_to(
+            [f"{count}/32)" for count in (*range(1, 9), 16)]
+        ))  # fmt: skip
+        named = "v00, v01, v02, v03, v04, v05, v06, v07, 24 others"
+        expected = f"quorum reached, flip1 is down: {named} cannot reach it (votes 32/32)"
+        assert_that((kind, text), equal_to(("down", expected)))
+
     def test_down_at_once(self) -> None:
         """A quorum of votes in one packet is one line."""
         self.others.accuse("flip1", "flip2", "me")
