@@ -93,6 +93,8 @@ def add(subparsers: Any) -> None:
     option("--json", action="store_true", help="print only JSON, with everything")
     faults = parser.add_argument_group("faults")
     for kind, cls in KINDS.items():
+        if not cls.can_happen:
+            continue
         faults.add_argument(
             f"--{kind}",
             dest="faults",

@@ -90,10 +90,11 @@ def _badness(point: Ownership) -> tuple[bool, float, float, int]:
 
 
 def _at_end(point: Ownership) -> Cell:
-    owners = ", ".join(point.owners) or "nowhere"
+    others = ", ".join(id for id in point.owners if id not in point.live_owners)
     if point.live_at_end:
-        return Cell(owners, "green")
-    return Cell(f"no live owner ({owners})", "bold red")
+        also = f" (also {others})" if others else ""
+        return Cell(", ".join(point.live_owners) + also, "green")
+    return Cell(f"no live owner (on {others})" if others else "nowhere", "bold red")
 
 
 def _lengths(intervals: Sequence[Interval]) -> Cell:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from flip.holdings.outlook import NO_RIVALS, Outlook, Rivals
+from flip.config import Config
+from flip.config.places import shown
 from flip.simulation.faults.fault import NodeFault
 
 if TYPE_CHECKING:
+    from flip.holdings.outlook import Outlook
     from flip.simulation.machine import Machine
-
-
-class _Alone(Outlook):
-    """By this view nobody else is there, and nobody else claims anything."""
-
-    def eligible(self, system: str) -> frozenset[str]:
-        return frozenset(self._servers[system]) & {self._roster.me}
-
-    def rivals(self, system: str, datum: str) -> Rivals:
-        return NO_RIVALS
 
 
 @dataclass(frozen=True)
@@ -33,10 +26,22 @@ class Mistrust(NodeFault):
     example: ClassVar[str] = "flip1@5-20"
     meaning: ClassVar[str] = "the node takes all others for dead, whatever they say."
 
+    def problems(self, config: Config) -> Iterator[str]:
+        for node in self.nodes:
+            names = config.servers[node].systems
+            if not names or not all(config.systems[name].exclusive for name in names):
+                yield f"{shown(node)} lists systems that are not exclusive, which rely on trust"
+
+    can_happen: ClassVar[bool] = False
+
     def befall(self, machine: Machine) -> None:
-        self._see(machine, _Alone)
+        from flip.simulation.solitude import Alone  # and Twisted, of which the language has no need
+
+        self._see(machine, Alone)
 
     def relieve(self, machine: Machine) -> None:
+        from flip.holdings.outlook import Outlook
+
         self._see(machine, Outlook)
 
     def _see(self, machine: Machine, view: type[Outlook]) -> None:

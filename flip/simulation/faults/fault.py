@@ -24,12 +24,14 @@ class Fault(ABC):
     :cvar form: the rest of its text, as a pattern.
     :cvar example: the rest of a text that can be read.
     :cvar meaning: what breaks.
+    :cvar can_happen: whether it does, outside of tests of the safety rules.
     """
 
     kind: ClassVar[str]
     form: ClassVar[str]
     example: ClassVar[str]
     meaning: ClassVar[str]
+    can_happen: ClassVar[bool] = True
 
     span: Span
 

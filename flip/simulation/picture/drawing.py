@@ -10,7 +10,7 @@ from flip.simulation.picture.legend import draw_legend
 from flip.simulation.picture.plot import Plot
 from flip.simulation.picture.points import draw_points
 from flip.simulation.picture.scene import Break, Scene
-from flip.simulation.picture.svg import Canvas, fitted, width_of
+from flip.simulation.picture.svg import Canvas, counted, fitted, width_of
 from flip.simulation.report.answers import Answers
 from flip.simulation.report.recording import Recording
 
@@ -50,7 +50,8 @@ def _draw_title(plot: Plot, scene: Scene) -> float:
     title = fitted(faults or "no faults", room, 17)
     plot.canvas.text(16, 28, title, 16, font_weight="bold", fill=palette.INK)
     text = (
-        f"{len(config.servers)} nodes, quorum {config.quorum}, {len(scene.points)} data points,"
+        f"{counted(len(config.servers), 'node')}, quorum {config.quorum},"
+        f" {counted(len(scene.points), 'data point')},"
         f" seed {answers.seed}; {summary(answers)}"
     )
     plot.canvas.text(16, 47, fitted(text, room, 12), 12, fill=palette.FAINT)
@@ -65,15 +66,15 @@ def _draw_title(plot: Plot, scene: Scene) -> float:
 
 def summary(answers: Answers) -> str:
     """The worst of a run in a line."""
-    gaps = [gap.length for point in answers.data for gap in point.gaps]
-    seen = [found.down for found in answers.failures if found.down is not None]
+    seen = [found.down_everywhere for found in answers.failures]
+    in_time = [seconds for seconds in seen if seconds is not None]
     parts = []
-    if answers.failures:
-        parts.append(f"{len(seen)} of {len(answers.failures)} failures seen")
     if seen:
-        parts.append(f"the last after {max(seen):.2f} s")
-    parts.append(f"longest without a live owner {max(gaps, default=0.0):.2f} s")
-    parts.append(f"{answers.moves} moves, {answers.unnecessary} unnecessary")
+        parts.append(f"{len(in_time)} of {counted(len(seen), 'failure')} seen everywhere")
+    if in_time:
+        parts.append(f"at most after {max(in_time):.2f} s")
+    parts.append(f"longest without a live owner {answers.longest_gap:.2f} s")
+    parts.append(f"{counted(answers.moves, 'move')}, {answers.unnecessary} unnecessary")
     return ", ".join(parts)
 
 

@@ -8,7 +8,7 @@ from flip.simulation.picture.area import draw_area
 from flip.simulation.picture.palette import CALM, CAUTION, FAINT, INK, MANY, TROUBLE, colour, on
 from flip.simulation.picture.plot import Plot
 from flip.simulation.picture.scene import Bar, Lane, Scene
-from flip.simulation.picture.svg import fitted, width_of
+from flip.simulation.picture.svg import counted, fitted, width_of
 from flip.simulation.report.failures import Opinion
 from flip.simulation.report.series import Interval, common, total
 
@@ -134,8 +134,8 @@ def _draw_band(plot: Plot, lanes: Sequence[Lane], y: float) -> float:
     plot.name(y + 14, f"{len(lanes)} others")
     plot.canvas.rect(plot.left, y, plot.right - plot.left, 20, fill=CALM, stroke="#d0d0d0")
     never = sum(total(_without_process(lane)) >= plot.end for lane in lanes)
-    running = f"{len(lanes) - never} nodes run all the time"
-    text = f"{running}, nothing changes there; they hold {held} data points"
+    running = f"{counted(len(lanes) - never, 'node')} run all the time"
+    text = f"{running}, nothing changes there; they hold {counted(held, 'data point')}"
     plot.canvas.text(plot.left + 8, y + 14, text, 10.5, fill=FAINT)
     return y + 20
 

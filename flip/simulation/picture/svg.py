@@ -16,6 +16,11 @@ def width_of(text: str, size: float, *, bold: bool = False) -> float:
     return len(text) * size * (WIDE if bold else CHARACTER)
 
 
+def counted(count: int, noun: str) -> str:
+    """How many there are: "1 move", "2 moves"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def fitted(text: str, room: float, size: float) -> str:
     """As much of the text as fits."""
     if width_of(text, size) <= room:

@@ -50,7 +50,7 @@ class Ownership:
     :ivar moves: how often another node became its owner.
     :ivar unnecessary: how many of these were more than the topology called for.
     :ivar owners: the machines that serve it at the end.
-    :ivar live_at_end: whether it has a live owner then.
+    :ivar live_owners: those of them that are live owners.
     """
 
     system: str
@@ -64,7 +64,12 @@ class Ownership:
     moves: int = 0
     unnecessary: int = 0
     owners: list[str] = field(default_factory=list)
-    live_at_end: bool = False
+    live_owners: list[str] = field(default_factory=list)
+
+    @property
+    def live_at_end(self) -> bool:
+        """Whether it ends with a live owner."""
+        return bool(self.live_owners)
 
 
 @dataclass

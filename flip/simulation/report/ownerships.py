@@ -38,19 +38,22 @@ class Ownerships:
             for datum in system.data:
                 yield self._ownership(name, datum)
 
-    def live(self, point: Point) -> list[Interval]:
-        """When a data point had a live owner."""
-        return union(
-            interval
+    def live(self, point: Point) -> dict[str, list[Interval]]:
+        """When which machines were live owners of a data point."""
+        return {
+            id: common(series.when(True, self._end), self._sound[id])
             for id, series in self._live[point].items()
-            for interval in common(series.when(True, self._end), self._sound[id])
-        )
+        }
 
     def _ownership(self, name: str, datum: str) -> Ownership:
         point, end = (name, datum), self._end
         answer = Ownership(name, datum)
         answer.owners = [id for id, series in self._served[point].items() if series.now]
-        live = self.live(point)
+        by_machine = self.live(point)
+        answer.live_owners = [
+            id for id, times in by_machine.items() if times and times[-1].end == end
+        ]
+        live = union(interval for times in by_machine.values() for interval in times)
         if live:
             answer.placed = live[0].begin
             since = Interval(answer.placed, end)
@@ -63,7 +66,6 @@ class Ownerships:
                     for interval in series.when(True, end)
                 ),
             )
-            answer.live_at_end = live[-1].end == end
         sharing = self._recording.sharing.get(point)
         if sharing is not None:
             answer.together = sharing.when(Sharing.TOGETHER, end)
