@@ -76,7 +76,7 @@ class CodeTests(SynchronousTestCase):
         """Every module that a document names is there."""
         known = {
             path.relative_to(ROOT).as_posix()
-            for folder in ("flip", "tests")
+            for folder in ("flip", "tests", "benchmarks")
             for path in (ROOT / folder).rglob("*.py")
         }
         missing, count = [], 0
@@ -94,7 +94,7 @@ class CodeTests(SynchronousTestCase):
         named = set(re.findall(r"\b[RDMSK]\d+\b", design))
         used = {
             rule
-            for folder in ("flip", "tests")
+            for folder in ("flip", "tests", "benchmarks")
             for path in (ROOT / folder).rglob("*.py")
             for rule in re.findall(r"\(([RDMSK]\d+)\)", path.read_text())
         }
