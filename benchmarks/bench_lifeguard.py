@@ -1,0 +1,93 @@
+"""How often a detector is wrong about healthy members, and how soon right about dead ones.
+
+The experiment of the Lifeguard paper (arXiv 1707.00788) on virtual time: of 128
+members some stop at once, for good (the threshold form), or again and again for two
+minutes (the interval form). flip's real nodes beside SWIM and SWIM+Lifeguard with
+the settings of memberlist's LAN defaults, on the same network and event loops.
+
+A stop is the paper's: a process is blocked in whatever it sends or has received next.
+memberlist's timers run in other threads and go on; a flip node has one thread, so
+all of it stands still. `--stopped-processes` stops memberlist's whole processes as
+well, as SIGSTOP does.
+
+What is wrong: a healthy member that is dead to memberlist's member, or down by a
+quorum's votes to a flip node; one change of one observer's mind counts once. Suspected
+is memberlist's suspect, and flip's probably_down (some votes, no quorum). Ratios are
+to SWIM+Lifeguard.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.lifeguard.experiment import DETECTORS, MEMBERS, Trial
+from benchmarks.lifeguard.grid import Results, run, trials
+from benchmarks.lifeguard.table import latencies, mistakes, same_stops
+
+Shape = tuple[float | None, float | None, bool]
+FOR_GOOD: Shape = (None, None, True)
+# Durations and intervals in seconds: from a stop too short for anybody to notice to one
+# that every detector must; from a pause too short to refute anything to a long one.
+INTERVALS: dict[str, tuple[Shape, ...]] = {
+    "quick": ((8.192, 0.256, True),),
+    "full": (
+        (0.512, 0.064, True),
+        (2.048, 0.256, True),
+        (8.192, 0.256, True),
+        (16.384, 4.096, True),
+    ),
+}
+STOPPED = {"quick": (4,), "full": (1, 4, 8, 16, 32)}
+SEEDS = {"quick": 1, "full": 1}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Perform the grid and print its tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="a sample, about 2 minutes (default)")
+    size.add_argument("--full", action="store_true", help="the grid, about 20 minutes")
+    parser.add_argument("--stopped", type=int, nargs="+", metavar="C", help="stopped at once")
+    parser.add_argument("--seeds", type=int, help="how often each trial is done")
+    parser.add_argument("--detectors", nargs="+", choices=DETECTORS, default=DETECTORS)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--stopped-processes", action="store_true", help="SIGSTOP for all")
+    parser.add_argument(
+        "--directory", type=Path, help="keeps results there, and does only what is missing"
+    )
+    args = parser.parse_args(arguments)
+    grid = "full" if args.full else "quick"
+    shapes = (FOR_GOOD, *INTERVALS[grid])
+    if args.stopped_processes:
+        shapes += tuple((duration, interval, False) for duration, interval, _ in shapes)
+    seeds = range(1, 1 + (args.seeds or SEEDS[grid]))
+    wanted = trials(args.detectors, args.stopped or STOPPED[grid], shapes, seeds)
+    results = Results(args.directory)
+    run(wanted, results, args.workers)
+    for blocked in (True, False) if args.stopped_processes else (True,):
+        show(results, [trial for trial in wanted if same_stops(trial, blocked=blocked)], blocked)
+    return 0
+
+
+def show(results: Results, wanted: Sequence[Trial], blocked: bool) -> None:
+    """Print the tables of one kind of stop."""
+    kind = "blocked in their messages" if blocked else "stopped by SIGSTOP"
+    once = list(results.of(trial for trial in wanted if trial.interval is None))
+    again = list(results.of(trial for trial in wanted if trial.interval is not None))
+    print(f"{MEMBERS} members, C of them {kind}; packets and kB per member and second\n")
+    print("threshold form: they stop for good")
+    print("\n".join(latencies(once)), end="\n\n")
+    shapes = sorted({(trial.duration or 0, trial.interval or 0) for trial, _ in again})
+    print("interval form: they stop for D and go on for I seconds, for 120 s; (D, I) =", end=" ")
+    print(*(f"({duration:g}, {interval:g})" for duration, interval in shapes))
+    print("\n".join(mistakes(again)), end="\n\n", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
