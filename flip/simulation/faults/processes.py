@@ -75,9 +75,11 @@ class Leave(_Ending):
     )
 
     def befall(self, machine: Machine) -> None:
+        if machine.reactor is None:
+            return  # it may have been killed while it was leaving
         if machine.leaving:
             machine.kill()  # as a second signal does
-        elif machine.reactor is not None:
+        else:
             # A frozen process hears of a signal when it thaws.
             machine.reactor.deliver(partial(_hear_signal, machine))
 

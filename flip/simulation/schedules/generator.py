@@ -22,6 +22,8 @@ def generate(seed: int) -> Schedule:
     duration = round(rng.uniform(SHORTEST, LONGEST), 1)
     draw = _Draw(rng, config, duration, EXCLUSIVE if exclusive else ORDINARY)
     faults = [draw.fault() for _ in range(rng.randint(FEWEST, MOST))]
+    if exclusive:
+        faults += draw.siege()
     return Schedule(config, seed, duration, tuple(sorted(faults, key=_begin)))
 
 
@@ -49,8 +51,11 @@ def cluster(rng: random.Random, *, exclusive: bool) -> dict[str, Any]:
         "cluster": {"system": {"s": system}},
     }
     if exclusive:
-        system |= {"exclusive": True, "hook_timeout": rng.choice([300, 1000])}
-        config["ping_timeout"] = rng.choice([600, 1500])
+        timeout, patience = rng.choice([300, 600]), rng.choice([300, 600])
+        shortest = patience + 2 * timeout
+        system |= {"exclusive": True, "hook_timeout": timeout}
+        system["lease"] = rng.choice([shortest, shortest, 2 * shortest, 6000])
+        config["ping_timeout"] = patience
     elif rng.random() < 0.4:
         system |= {
             "type": rng.choice(["shard", "shard", "replicate"]),
@@ -88,6 +93,25 @@ class _Draw:
         """The text of one."""
         kind = self._rng.choice(self._kinds)
         return kind(self)
+
+    def siege(self) -> list[str]:
+        """What makes the end of a lease tell: somebody who always wants everything, voters
+        that one of two cannot reach, `down` hooks as slow and clocks as far apart as allowed."""
+        rng, whole = self._rng, f"0.5-{self._duration}"
+        faults = []
+        if rng.random() < 0.6:
+            there, here = rng.sample(self._holders, 2)
+            faults.append(f"mistrust {here}@{self._at()}-{self._duration}")
+            if rng.random() < 0.7:
+                kind = rng.choice(("cut", "cut-one-way"))
+                faults.append(f"{kind} {there}/{here}@{self._at()}-{self._duration}")
+        if rng.random() < 0.3:
+            faults.append(f"slow-hook {','.join(self._holders)}/down@{whole}")
+        if rng.random() < 0.3:
+            slow = rng.sample(self._ids, len(self._ids) // 2)
+            fast = [id for id in self._ids if id not in slow]
+            faults += [f"drift {','.join(slow)}:-5%@{whole}", f"drift {','.join(fast)}:+5%@{whole}"]
+        return faults
 
     def _at(self) -> float:
         if self._rng.random() < 0.5:
@@ -225,8 +249,8 @@ EXCLUSIVE: Kinds = ANY | {
     _Draw.drift: 4,
     _Draw.latency: 5,
     _Draw.cut: 6,
-    _Draw.slow_down: 5,
-    _Draw.mistrust: 12,
+    _Draw.slow_down: 2,
+    _Draw.mistrust: 6,
     _Draw.restart_empty: 4,
     _Draw.kill_guard: 2,
     _Draw.freeze_guard: 2,
