@@ -30,6 +30,7 @@ def main() -> None:
     node, lock = sys.argv[1:]
     with suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as name:
         name.write("flip-guard")
+    niceness = os.getpriority(os.PRIO_PROCESS, 0)
     _be_preferred()
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
@@ -42,7 +43,7 @@ def main() -> None:
         lock,
         os.environb,
         lambda text: _say(node, text),
-        lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits),
+        lambda: _be_ordinary(niceness, limits),
     )
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
@@ -55,6 +56,13 @@ def _be_preferred() -> None:
         policy = os.sched_getscheduler(0)
         os.sched_setscheduler(0, policy | os.SCHED_RESET_ON_FORK, os.sched_getparam(0))
         os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+
+
+def _be_ordinary(niceness: int, limits: tuple[int, int]) -> None:
+    """In a hook, before it begins: have no more than the daemon had."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    with suppress(OSError):  # a negative one, which it could not keep anyway
+        os.setpriority(os.PRIO_PROCESS, 0, niceness)
 
 
 def _say(node: str, text: str) -> None:

@@ -253,9 +253,12 @@ class Sentry:
         if post.leaving is not None and post.down is not None and point not in self._later:
             self._launch(point, post, post.down, [])
             return True
-        for order in post.take_orders("alive"):
+        alives = post.take_orders("alive")
+        while alives:
+            order = alives.pop(0)
             refusal = post.refusal(now)
             if refusal is None:
+                post.orders += alives
                 self._launch(point, post, order.call, [order])
                 return True
             self._tell(Ended(order.number, f"{order.call.hook.name}: {refusal}", 0.0))

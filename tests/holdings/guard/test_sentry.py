@@ -86,6 +86,20 @@ class OrderTests(SentryTestCase):
         self.bed.end()
         assert_that(self.bed.ended(down), equal_to([None]))
 
+    def test_alive_twice(self) -> None:
+        """One after the other; the end of each is told."""
+        self.bed.arm(A)
+        self.bed.order("down")
+        self.bed.arm(A)
+        numbers = [self.bed.order("alive"), self.bed.order("alive")]
+        self.bed.end()
+        self.bed.arm(A)
+        numbers += [self.bed.order("alive"), self.bed.order("alive")]
+        self.bed.end()
+        self.bed.end()
+        ended = [self.bed.ended(number) for number in numbers]
+        assert_that(ended, equal_to([*[["alive: it is not armed"]] * 2, [None], [None]]))
+
     def test_kill(self) -> None:
         """Ends an `alive` with its group, once, and nothing else."""
         self.bed.arm(A)
@@ -460,7 +474,7 @@ class LawTests(SynchronousTestCase):
         max_size=30,
     )
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=500, deadline=None)
     @given(steps=STEPS)
     def test_one_hook_and_every_order_ends(self, steps: list[tuple[object, ...]]) -> None:
         """Hooks of a data point never overlap, each order ends once, and nothing stays live.
