@@ -136,6 +136,13 @@ class RehearsalTests(SynchronousTestCase):
         assert_that(found.answers.violation or "", contains_string("RuntimeError: a bug"))
         self.flushLoggedErrors(RuntimeError)
 
+    def test_very_slow(self) -> None:
+        """A machine that is too slow to answer is taken for dead, which breaks no rule."""
+        found = self.run_story("slow flip1:200ms@20-40", duration=70)
+        assert_that(found.answers.violation, none())
+        assert_that(found.answers.false_downs, greater_than(0))
+        assert_that(self.point(found, TWO).owners, equal_to(["flip1"]))
+
     def test_large(self) -> None:
         """Of many nodes the start is left out: they know one another from the beginning."""
         found = rehearse(Schedule(larger(LARGE + 1, 2), 1, 2, ()))

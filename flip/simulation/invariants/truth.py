@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from flip.simulation.world import World
 
 
+CALLS = 4  # of a slow machine that a ping and its answer may have to wait for
+
+
 def rotation(config: Config) -> float:
     """Seconds within which a node probes every other member at least once.
 
@@ -76,10 +79,11 @@ class Truth(Observer):
     def lossy(self) -> bool:
         """Whether packets may be lost, or come too late, without a cut: no bound in seconds holds.
 
-        Too late: not before the next of a probe's six tries.
+        Too late: not before the next of a probe's six tries, on the way or in a slow machine.
         """
-        timeout = self.world.base.ping_timeout
-        return self.world.network.loss > 0 or self.round_trip > timeout / 6
+        slowest = max(machine.slowness for machine in self.world.machines.values())
+        late = self.round_trip + CALLS * slowest > self.world.base.ping_timeout / 6
+        return self.world.network.loss > 0 or late
 
     @property
     def round_trip(self) -> float:
