@@ -146,9 +146,7 @@ class PingTests(NodeTestCase):
         protocol = self.node.protocol
         self.member.say(Gossip(BIRTH, 1))
         began = self.node.reactor.seconds()
-        assert_that(
-            [protocol.agrees(PEER), protocol.differing.get(PEER)], equal_to([False, began])
-        )
+        assert_that([protocol.agrees(PEER), protocol.differing.get(PEER)], equal_to([False, began]))
         self.member.say(Gossip(BIRTH, self.node.roster.digest))
         assert_that([protocol.agrees(PEER), protocol.differing.get(PEER)], equal_to([True, None]))
 
