@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
+from types import TracebackType
+from typing import Any, Literal
 
 from flip.errors import StateDirectoryInUse
 
+SYNCHRONOUS = "PRAGMA synchronous"  # FULL: a commit waits until it would survive a power cut
+
 
 class _Database(sqlite3.Connection):
-    """Survives the process that closes it, as a file does."""
+    """Survives the process that closes it, as a file does.
+
+    :ivar durable: all of it, as it was at the last commit that waited for the disk.
+    """
+
+    durable: bytes | None = None
+    _waits = False
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        if sql.startswith(SYNCHRONOUS):
+            self._waits = sql.endswith("FULL")
+        return super().execute(sql, parameters)
+
+    def __exit__(
+        self,
+        type: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> Literal[False]:
+        super().__exit__(type, value, traceback)
+        if self._waits and value is None:
+            self.durable = self.serialize()
+        return False
 
     def close(self) -> None:
         """Undo what is not committed; `discard` really closes."""
@@ -62,6 +90,15 @@ class MemoryDisk:
         if self._database.execute(complete).fetchone() not in ((1,), (True,)):
             return None
         return set(self._database.execute("SELECT system, datum FROM held"))
+
+    def lose_power(self, rng: random.Random) -> None:
+        """Lose what was committed since the last commit that waited for the disk, or nothing.
+
+        Where none ever waited, nothing is lost: the system wrote it back long ago.
+        """
+        database = self._database
+        if database is not None and database.durable is not None and rng.random() < 0.5:
+            database.deserialize(database.durable)
 
     def lose(self) -> None:
         """Replace it by an empty one."""

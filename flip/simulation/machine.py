@@ -192,6 +192,7 @@ class Machine:
             guard.end(silently=True)
         for name in list(self.processes):
             self.end(name, silently=True)
+        self.disk.lose_power(self.rng)
         for point in sorted(self.served):
             self.cease(point)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
+from functools import partial
+
 from hamcrest import assert_that, calling, equal_to, none, not_none
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.errors import StateDirectoryInUse
 from flip.holdings.journal import Held, Journal
+from flip.holdings.store import Store
 from flip.simulation.disk import MemoryDisk, Mount
 from flip.wire.claims import Phase
 from tests.matchers import raises
@@ -71,6 +75,30 @@ class MemoryDiskTests(SynchronousTestCase):
         self.mount.vanish()
         self.disk.writable = True
         assert_that(self.journal().held(), equal_to([HELD]))
+
+    def test_power_cut(self) -> None:
+        """It may take what did not wait for the disk, and never what did."""
+        outcomes = set()
+        for seed in range(20):
+            self.disk = MemoryDisk("flip1")
+            store = Store(self.disk.database())
+            store.apply([partial(Store.hold, held=HELD)], durable=True)
+            store.apply([partial(Store.forget, system="ip", datum=HELD.datum)])
+            self.disk.lose_power(random.Random(seed))
+            found = Store(self.disk.database()).found
+            assert found is not None
+            outcomes.add(len(found.held))
+        assert_that(outcomes, equal_to({0, 1}))
+
+    def test_power_cut_of_what_waited(self) -> None:
+        """What waited for the disk is there after any number of power cuts."""
+        store = Store(self.disk.database())
+        store.apply([partial(Store.hold, held=HELD)], durable=True)
+        for seed in range(20):
+            self.disk.lose_power(random.Random(seed))
+            found = Store(self.disk.database()).found
+            assert found is not None
+            assert_that(list(found.held), equal_to([("ip", HELD.datum)]))
 
     def test_recorded(self) -> None:
         """It shows what the next process will find."""
