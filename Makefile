@@ -5,8 +5,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+COUNT ?= 10000
+RUNS ?= 4
 
-.PHONY: help demo test lint types format bench clean
+.PHONY: help demo test schedules quiet lint types format bench clean
 
 help:            ## what there is to make
 	@grep -E '^[a-z]+: .*##' Makefile | sed -E 's/:.*## */\t/' | sort
@@ -16,6 +18,12 @@ demo: $(STAMP)   ## the README's story with real processes, sockets and hooks
 
 test: $(STAMP)   ## all tests
 	PYTHONPATH=. $(BIN)/trial tests
+
+schedules: $(STAMP)  ## 10,000 random schedules of faults, or COUNT of them
+	$(BIN)/python -m flip.simulation.schedules --count $(COUNT)
+
+quiet: $(STAMP)  ## no member is ever down under 20 % loss: a sample, or RUNS per size
+	$(BIN)/python -m flip.simulation.bounds quiet --runs $(RUNS)
 
 lint: $(STAMP)   ## style
 	$(BIN)/ruff check .

@@ -45,7 +45,7 @@ class FalseDown(Invariant):
     after nothing was broken or mended any more, if the two run and reach each
     other directly and the one that is down reaches a quorum, itself included.
     Random loss of packets has no bound in seconds and is left out here;
-    `flip.simulation.quiet` measures that no member is ever down under it.
+    `flip.simulation.bounds` measures that no member is ever down under it.
     """
 
     def __init__(self, world: World, truth: Truth) -> None:
@@ -110,7 +110,7 @@ class MissedDown(Invariant):
     their healths, it is down (or left) at all of them. Not counted: while packets
     are lost at random.
 
-    This is what always holds; `flip.simulation.detection` measures by which time a
+    This is what always holds; `flip.simulation.bounds` measures by which time a
     killed member is down in 99 of 100 runs.
     """
 

@@ -49,7 +49,7 @@ class Isolated(Invariant):
     def _look(self) -> None:
         self._due = math.inf
         for id, machine in self.world.machines.items():
-            if machine.running and self.truth.alone(id) and not machine.leaving:
+            if machine.running and self.truth.isolated(id) and not machine.leaving:
                 self._judge(machine, min(self.truth.alone(id), self._lasting(machine)))
 
     def _lasting(self, machine: Machine) -> float:

@@ -145,14 +145,16 @@ class Truth(Observer):
             near |= self.neighbours(other)
         return near
 
-    def alone(self, id: str) -> float:
-        """For how many seconds a machine has reached the same few, and no quorum; 0 if it does."""
+    def isolated(self, id: str) -> bool:
+        """Whether a machine reaches no quorum."""
         if self._judged != self.epoch:
             self._judge()
         reached = self._reached.get(id)
-        if reached is None or reached.bit_count() >= self.world.base.quorum:
-            return 0.0
-        return self.world.now - self._since[id]
+        return reached is not None and reached.bit_count() < self.world.base.quorum
+
+    def alone(self, id: str) -> float:
+        """For how many seconds a machine has reached the same few, and no quorum; 0 if it does."""
+        return self.world.now - self._since[id] if self.isolated(id) else 0.0
 
     def _judge(self) -> None:
         self._judged = self.epoch

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from twisted.logger import globalLogBeginner
+
 from flip.errors import BadSchedule
 from flip.simulation.invariants import Violation
 from flip.simulation.schedules.generator import generate
@@ -139,9 +141,6 @@ def campaign(
 
 
 def _results(chunks: list[range], workers: int) -> Iterator[Tally]:
-    if workers == 1:
-        yield from map(rehearse, chunks)
-        return
     # In order, so that one number says what is done.
     with multiprocessing.get_context("fork").Pool(workers, _leave_interrupts) as pool:
         yield from pool.imap(rehearse, chunks)
@@ -150,6 +149,8 @@ def _results(chunks: list[range], workers: int) -> Iterator[Tally]:
 def _leave_interrupts() -> None:
     """Ctrl-C is the parent's: it ends the workers when it has saved what they did."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What nodes log is nobody's to read; Twisted would print their failures otherwise.
+    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
 
 
 def keep(failure: Failure, directory: Path) -> Path:
