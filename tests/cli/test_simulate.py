@@ -132,6 +132,18 @@ class OneRunTests(SimulateCase):
                 code = self.simulate(f"--{kind}", cls.example, "--duration", "130")
                 assert_that((kind, code in (0, simulate.OWNERLESS)), equal_to((kind, True)))
 
+    def test_exclusive(self) -> None:
+        """An exclusive system has no two owners in a partition, and pays with a longer gap."""
+        self.description = json.loads(Path(FILE).read_text())
+        self.description["cluster"]["system"]["ip"]["exclusive"] = True
+        options = "--cut", "flip,flip2/flip1@30-45", "--json"
+        assert_that(self.simulate(*options, config=self.write()), equal_to(0))
+        two = json.loads(self.out.getvalue())["data"][0]
+        assert_that(two, has_entries(together=[], apart=[], leftover=[], moves=2))
+        begin, end = two["gaps"][0]
+        assert_that(begin, equal_to(30.0))
+        assert_that(end - begin, greater_than(2.5))
+
     def test_hook_time(self) -> None:
         """Hooks take as long as told."""
         placed = self.json("--hook-time", "3000ms", "--duration", "20")["data"][0]["placed"]

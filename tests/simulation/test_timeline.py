@@ -82,6 +82,17 @@ class TimelineTests(ClusterTestCase):
         self.see(21, "flip1", "flip1", State.DOWN)
         assert_that(self.told(), equal_to([]))
 
+    def test_taken_back(self) -> None:
+        """What a node takes back at once is not told, but what it takes back later is."""
+        for at, back in ((10, 10.05), (20, 20.2)):
+            for when, before, after in (
+                (at, State.ALIVE, State.PROBABLY_DOWN),
+                (back, State.PROBABLY_DOWN, State.ALIVE),
+            ):
+                self.recording.views.append(View(when, "flip", "flip1", before, after))
+        expected = "20.00 s: flip suspects flip1", "20.20 s: flip sees flip1 alive again"
+        assert_that(self.told(), contains_exactly(*expected))
+
     def test_hooks(self) -> None:
         """A hook that fails is told with its node and data point."""
         run = HookRun(5, "flip", "alive", ("ip", ONE), False)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flip.membership.roster import State
-from flip.simulation.report.recording import Life, Recording, Sharing
+from flip.simulation.report.recording import Life, Recording, Sharing, View
 
 if TYPE_CHECKING:
     from flip.simulation.machine import Point
 
 APART = 1.0  # seconds between two events that may still be told in one line
-BRIEF = 0.1  # seconds for which two owners are not worth a line
+BRIEF = 0.1  # seconds for which two owners, or a view, are not worth a line
 NAMED = 4  # names that a line lists
 ALIKE = 5  # lines in a row that say the same of other nodes and data points
 
@@ -143,7 +143,7 @@ _Told = tuple[float, str, Verb, tuple[str, ...]]
 
 
 def _events(recording: Recording, naming: _Naming) -> Iterator[_Told]:
-    for view in recording.views:
+    for view in _lasting(recording.views):
         if view.by != view.member:
             yield view.at, view.by, SEES[view.after], (view.member,)
     yield from _of_processes(recording)
@@ -163,6 +163,19 @@ def _events(recording: Recording, naming: _Naming) -> Iterator[_Told]:
             if how is not Sharing.NONE and interval.length >= BRIEF:
                 owners = recording.owners(point, interval.begin)
                 yield interval.begin, naming.point(point), SHARED[how], tuple(owners)
+
+
+def _lasting(views: Iterable[View]) -> Iterator[View]:
+    """Views without those that were taken back at once, which only make a story long."""
+    by_pair: dict[tuple[str, str], list[View]] = {}
+    for view in views:
+        told = by_pair.setdefault((view.by, view.member), [])
+        if told and view.after is told[-1].before and view.at - told[-1].at < BRIEF:
+            told.pop()
+        else:
+            told.append(view)
+    for told in by_pair.values():
+        yield from told
 
 
 def _of_processes(recording: Recording) -> Iterator[_Told]:
