@@ -99,7 +99,9 @@ class GuardTestCase(SynchronousTestCase):
     def hold(self, alive: str, down: str, *, after: float = 60.0) -> int:
         """Arm, and order `alive`; returns its pid when it runs."""
         call = self.call("down", down)
-        self.send(Arm(((POINT, now() + after),), (call,)), Run(1, self.call("alive", alive)))
+        self.send(
+            Arm(((POINT, now() + after),), (call,)), Run(1, self.call("alive", alive, timeout=60))
+        )
         *_, started = self.until(Started)
         assert isinstance(started, Started)
         return started.pid
@@ -299,6 +301,17 @@ class WatchTests(GuardTestCase):
         self.send(Begin(1.0), Run(3, again))
         self.until(Ended)
         assert_that(self.ran(), equal_to(["alive", "down", "over", "down"]))
+
+    def test_killed_and_hanging(self) -> None:
+        """A hook that nobody is left to end has an alarm clock of its own."""
+        self.send(Run(1, self.call("down", "exec sleep 60", timeout=0.5)))
+        *_, started = self.until(Started)
+        assert isinstance(started, Started)
+        self.await_line("down")
+        self.process.kill()
+        self.process.wait()
+        assert_that(_runs(started.pid), equal_to(True))
+        self.wait(lambda: not _runs(started.pid))
 
     def test_two_guards(self) -> None:
         """The next one runs nothing before the old one has let go."""

@@ -289,7 +289,10 @@ class DeadlineTests(SentryTestCase):
         self.bed.wait(0.5)
         self.bed.arm(A)
         self.bed.end()
-        self.bed.arm(A)
+        self.bed.arm(A, after=1.0)
+        self.bed.news()
+        self.bed.wait(5)
+        assert_that(self.bed.news(), empty())
         number = self.bed.order("alive")
         (reason,) = self.bed.ended(number)
         self.assertIn("let go of in the meantime", reason or "")
@@ -364,6 +367,23 @@ class LostTests(SentryTestCase):
         assert_that((self.bed.hooks.signals, self.bed.news()), equal_to((["KILL a"], ["alive a"])))
         self.bed.end(failure="killed by SIGKILL")
         assert_that(self.bed.news(), equal_to(["down a"]))
+
+    def test_disarmed_alive_runs(self) -> None:
+        """It is killed all the same: nobody would ever let go of what it makes live."""
+        self.bed.arm(A)
+        self.bed.order("alive")
+        self.bed.sentry.receive(Disarm((A,)))
+        self.bed.lose()
+        assert_that(self.bed.hooks.signals, equal_to(["KILL a"]))
+
+    def test_downs_that_wait(self) -> None:
+        """Are for the next daemon to order, which knows more."""
+        self.bed.turn.free = False
+        self.bed.order("down", "b")
+        self.bed.lose()
+        self.bed.turn.free = True
+        self.bed.wait(1)
+        assert_that((self.bed.news(), self.bed.sentry.finished), equal_to(([], True)))
 
     def test_orders_that_wait(self) -> None:
         """Are forgotten: nobody is there for whom an `alive` would be."""
