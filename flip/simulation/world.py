@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -221,10 +220,10 @@ class World:
 @lru_cache(maxsize=128)
 def _read(text: str, id: str) -> Config:
     """A file's configuration: many worlds have the same."""
-    with tempfile.TemporaryDirectory(prefix="flip-") as directory:
-        path = Path(directory, "flip.json")
-        path.write_text(text)
-        return load(path, id=id, environ={})
+    with tempfile.NamedTemporaryFile("w", prefix="flip-", suffix=".json") as file:
+        file.write(text)
+        file.flush()
+        return load(file.name, id=id, environ={})
 
 
 def describe(machine: Machine) -> str:
