@@ -22,27 +22,34 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.lifeguard.experiment import DETECTORS, MEMBERS, Trial
+from benchmarks.lifeguard.experiment import DETECTORS, LENGTH, MEMBERS, Trial
 from benchmarks.lifeguard.grid import Results, run, trials
 from benchmarks.lifeguard.table import latencies, mistakes, same_stops
 
 Shape = tuple[float | None, float | None, bool]
-FOR_GOOD: Shape = (None, None, True)
-# Durations and intervals in seconds: from a stop too short for anybody to notice to one
-# that every detector must; from a pause too short to refute anything to a long one.
-INTERVALS: dict[str, tuple[Shape, ...]] = {
-    "quick": ((8.192, 0.256, True),),
-    "full": (
-        (0.512, 0.064, True),
-        (2.048, 0.256, True),
-        (8.192, 0.256, True),
-        (16.384, 4.096, True),
-    ),
-}
-STOPPED = {"quick": (4,), "full": (1, 4, 8, 16, 32)}
-SEEDS = {"quick": 1, "full": 1}
+FOR_GOOD = ((None, None, True),)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is tried: numbers of members that stop, durations and intervals in seconds."""
+
+    stopped: tuple[int, ...]
+    stops: tuple[tuple[float, float], ...]
+
+    def shapes(self) -> tuple[Shape, ...]:
+        """The stops of the interval form."""
+        return tuple((duration, interval, True) for duration, interval in self.stops)
+
+
+QUICK = Grid((4,), ((8.192, 0.256),))
+FULL = Grid((1, 4, 8, 16, 32), ((2.048, 0.256), (8.192, 0.256)))
+# A flip node that probes more often votes as one that probes less often does, so
+# the interval form, which takes long, is done at the probe traffic of the others.
+ONCE_ONLY = "flip"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     size.add_argument("--quick", action="store_true", help="a sample, about 2 minutes (default)")
     size.add_argument("--full", action="store_true", help="the grid, about 20 minutes")
     parser.add_argument("--stopped", type=int, nargs="+", metavar="C", help="stopped at once")
-    parser.add_argument("--seeds", type=int, help="how often each trial is done")
+    parser.add_argument("--seeds", type=int, default=1, help="trials of each kind (1)")
     parser.add_argument("--detectors", nargs="+", choices=DETECTORS, default=DETECTORS)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--stopped-processes", action="store_true", help="SIGSTOP for all")
@@ -62,12 +69,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--directory", type=Path, help="keeps results there, and does only what is missing"
     )
     args = parser.parse_args(arguments)
-    grid = "full" if args.full else "quick"
-    shapes = (FOR_GOOD, *INTERVALS[grid])
-    if args.stopped_processes:
-        shapes += tuple((duration, interval, False) for duration, interval, _ in shapes)
-    seeds = range(1, 1 + (args.seeds or SEEDS[grid]))
-    wanted = trials(args.detectors, args.stopped or STOPPED[grid], shapes, seeds)
+    grid = FULL if args.full else QUICK
+    stopped, seeds = args.stopped or grid.stopped, range(1, 1 + args.seeds)
+    again = [detector for detector in args.detectors if detector != ONCE_ONLY]
+    wanted = []
+    for detectors, shapes in ((args.detectors, FOR_GOOD), (again, grid.shapes())):
+        wanted += trials(detectors, stopped, shapes, seeds)
+        if args.stopped_processes:
+            whole = [(duration, interval, False) for duration, interval, _ in shapes]
+            wanted += trials(detectors, stopped, whole, seeds)
     results = Results(args.directory)
     run(wanted, results, args.workers)
     for blocked in (True, False) if args.stopped_processes else (True,):
@@ -83,9 +93,12 @@ def show(results: Results, wanted: Sequence[Trial], blocked: bool) -> None:
     print(f"{MEMBERS} members, C of them {kind}; packets and kB per member and second\n")
     print("threshold form: they stop for good")
     print("\n".join(latencies(once)), end="\n\n")
-    shapes = sorted({(trial.duration or 0, trial.interval or 0) for trial, _ in again})
-    print("interval form: they stop for D and go on for I seconds, for 120 s; (D, I) =", end=" ")
-    print(*(f"({duration:g}, {interval:g})" for duration, interval in shapes))
+    stops = sorted({(trial.duration or 0, trial.interval or 0) for trial, _ in again})
+    print(
+        f"interval form: they stop for D and go on for I seconds, for {LENGTH:.0f} s; (D, I) =",
+        end="",
+    )
+    print(*(f" ({duration:g}, {interval:g})" for duration, interval in stops))
     print("\n".join(mistakes(again)), end="\n\n", flush=True)
 
 

@@ -29,11 +29,12 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 
 def latencies(results: Sequence[Result]) -> list[str]:
     """Lines on how soon those that stopped once, for long, were known to be down."""
-    lines = [f"{'':>3} {'':<26}{'first to know, s':>21}{'all know, s':>21}{'missed':>7}"]
-    lines[0] += f"{'ratio':>7}{'packets':>9}{'kB':>7}{'at rest':>9}{'kB':>7}"
-    lines.append(
-        f"{'C':>3} {'detector':<26}{'median    p99  p99.9':>21}{'median    p99  p99.9':>21}"
-    )
+    lines = [
+        f"{'':>3} {'':<26}{'first to know, s':>21}{'ratio of':>9}{'all know, s':>21}{'':>7}"
+        f"{'after the stop':>16}{'at rest':>16}",
+        f"{'C':>3} {'detector':<26}{'median    p99  p99.9':>21}{'medians':>9}"
+        f"{'median    p99  p99.9':>21}{'missed':>7}{'packets':>9}{'kB':>7}{'packets':>9}{'kB':>7}",
+    ]
     for stopped in sorted({trial.stopped for trial, _ in results}):
         reference = _of(results, REFERENCE, stopped)
         known = percentile([seconds for _, one in reference for seconds in one.first], 0.5)
@@ -43,17 +44,20 @@ def latencies(results: Sequence[Result]) -> list[str]:
                 continue
             first = [seconds for _, one in chosen for seconds in one.first]
             full = [seconds for _, one in chosen for seconds in one.full]
-            line = f"{stopped:>3} {NAMES[detector]:<26}{_percentiles(first)}{_percentiles(full)}"
-            line += f"{stopped * len(chosen) - len(full):>7}{_ratio(percentile(first, 0.5), known)}"
+            line = f"{stopped:>3} {NAMES[detector]:<26}{_percentiles(first)}"
+            line += f"{_ratio(percentile(first, 0.5), known):>9}{_percentiles(full)}"
+            line += f"{stopped * len(chosen) - len(full):>7}"
             lines.append(line + _costs([one for _, one in chosen]))
     return lines
 
 
 def mistakes(results: Sequence[Result]) -> list[str]:
     """Lines on what was believed of healthy members while others stopped again and again."""
-    lines = [f"{'':>3} {'':<26}{'healthy held for down':>23}{'':>7}{'suspected':>21}{'':>9}{'':>7}"]
-    lines.append(f"{'C':>3} {'detector':<26}{'by any':>12}{'by healthy':>11}{'ratio':>7}")
-    lines[-1] += f"{'by any':>10}{'by healthy':>11}{'packets':>9}{'kB':>7}"
+    lines = [
+        f"{'':>3} {'':<26}{'healthy held for down':>23}{'':>8}{'healthy suspected':>23}",
+        f"{'C':>3} {'detector':<26}{'by any':>11}{'by healthy':>12}{'ratio':>8}"
+        f"{'by any':>11}{'by healthy':>12}{'packets':>9}{'kB':>7}",
+    ]
     rows: list[tuple[str, Sequence[Result]]] = [
         (str(stopped), [result for result in results if result[0].stopped == stopped])
         for stopped in sorted({trial.stopped for trial, _ in results})
@@ -65,10 +69,10 @@ def mistakes(results: Sequence[Result]) -> list[str]:
             if not chosen:
                 continue
             wrong = sum(one.false_positives for one in chosen)
-            line = f"{label:>3} {NAMES[detector]:<26}{wrong:>12}"
-            line += f"{sum(one.at_healthy for one in chosen):>11}{_ratio(wrong, known)}"
-            line += f"{sum(one.suspicions for one in chosen):>10}"
-            line += f"{sum(one.suspicions_at_healthy for one in chosen):>11}"
+            line = f"{label:>3} {NAMES[detector]:<26}{wrong:>11}"
+            line += f"{sum(one.at_healthy for one in chosen):>12}{_ratio(wrong, known):>8}"
+            line += f"{sum(one.suspicions for one in chosen):>11}"
+            line += f"{sum(one.suspicions_at_healthy for one in chosen):>12}"
             lines.append(line + _costs(chosen, at_rest=False))
     return lines
 
@@ -88,8 +92,9 @@ def _percentiles(values: Sequence[float]) -> str:
 
 def _ratio(value: float | None, reference: float | None) -> str:
     if value is None or not reference:
-        return f"{NONE:>7}"
-    return f"{value / reference:>7.2f}"
+        return NONE
+    ratio = value / reference
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}"
 
 
 def _costs(outcomes: Sequence[Outcome], *, at_rest: bool = True) -> str:
