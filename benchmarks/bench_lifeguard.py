@@ -25,9 +25,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.lifeguard.experiment import DETECTORS, LENGTH, MEMBERS, Trial
-from benchmarks.lifeguard.grid import Results, run, trials
-from benchmarks.lifeguard.table import latencies, mistakes, same_stops
+from benchmarks.lifeguard.experiment import DETECTORS, LENGTH, MEMBERS
+from benchmarks.lifeguard.grid import Result, Results, run, trials
+from benchmarks.lifeguard.table import latencies, missed_goals, mistakes, same_stops
 
 Shape = tuple[float | None, float | None, bool]
 FOR_GOOD = ((None, None, True),)
@@ -53,7 +53,7 @@ ONCE_ONLY = "flip"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Perform the grid and print its tables."""
+    """Perform the grid and print its tables; 1 if flip misses a goal."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -80,26 +80,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
             wanted += trials(detectors, stopped, whole, seeds)
     results = Results(args.directory)
     run(wanted, results, args.workers)
+    missed: list[str] = []
     for blocked in (True, False) if args.stopped_processes else (True,):
-        show(results, [trial for trial in wanted if same_stops(trial, blocked=blocked)], blocked)
-    return 0
+        chosen = [trial for trial in wanted if same_stops(trial, blocked=blocked)]
+        missed += show(list(results.of(chosen)), blocked=blocked)
+    return int(bool(missed))
 
 
-def show(results: Results, wanted: Sequence[Trial], blocked: bool) -> None:
-    """Print the tables of one kind of stop."""
+def show(known: Sequence[Result], *, blocked: bool) -> list[str]:
+    """Print the tables of one kind of stop; returns which goals are missed."""
     kind = "blocked in their messages" if blocked else "stopped by SIGSTOP"
-    once = list(results.of(trial for trial in wanted if trial.interval is None))
-    again = list(results.of(trial for trial in wanted if trial.interval is not None))
+    once = [result for result in known if result[0].interval is None]
+    again = [result for result in known if result[0].interval is not None]
     print(f"{MEMBERS} members, C of them {kind}; packets and kB per member and second\n")
     print("threshold form: they stop for good")
     print("\n".join(latencies(once)), end="\n\n")
     stops = sorted({(trial.duration or 0, trial.interval or 0) for trial, _ in again})
     print(
-        f"interval form: they stop for D and go on for I seconds, for {LENGTH:.0f} s; (D, I) =",
-        end="",
+        f"interval form, {LENGTH:.0f} s: they stop for D and go on for I seconds; (D, I) =", end=""
     )
     print(*(f" ({duration:g}, {interval:g})" for duration, interval in stops))
-    print("\n".join(mistakes(again)), end="\n\n", flush=True)
+    print("\n".join(mistakes(again)), end="\n\n")
+    missed = missed_goals(once, again)
+    for goal in missed:
+        print(f"flip, 1 ping/s: {goal}")
+    return missed
 
 
 if __name__ == "__main__":

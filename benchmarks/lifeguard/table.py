@@ -17,6 +17,8 @@ NAMES = {
     "flip-1": "flip, 1 ping/s",
 }
 REFERENCE = "lifeguard"
+EQUAL = "flip-1"  # flip at the reference's probe traffic
+FEWER = 10  # times
 NONE = "-"
 
 
@@ -75,6 +77,32 @@ def mistakes(results: Sequence[Result]) -> list[str]:
             line += f"{sum(one.suspicions_at_healthy for one in chosen):>12}"
             lines.append(line + _costs(chosen, at_rest=False))
     return lines
+
+
+def missed_goals(once: Sequence[Result], again: Sequence[Result]) -> list[str]:
+    """What flip, at the probe traffic of SWIM+Lifeguard, does not do as well as it should.
+
+    It should be wrong about healthy members a tenth as often, and its first to
+    know of a death should know no later.
+    """
+    missed = []
+    wrong = {
+        detector: sum(one.false_positives for trial, one in again if trial.detector == detector)
+        for detector in (REFERENCE, EQUAL)
+    }
+    if wrong[EQUAL] * FEWER > wrong[REFERENCE]:
+        missed.append(f"{wrong[EQUAL]} healthy members held for down, not {FEWER} times fewer")
+    medians = {
+        detector: percentile(
+            [seconds for trial, one in once if trial.detector == detector for seconds in one.first],
+            0.5,
+        )
+        for detector in (REFERENCE, EQUAL)
+    }
+    mine, reference = medians[EQUAL], medians[REFERENCE]
+    if mine is not None and reference is not None and mine > reference:
+        missed.append(f"a death is known after {mine:.2f} s, not after {reference:.2f} s")
+    return missed
 
 
 def _of(results: Iterable[Result], detector: str, stopped: int) -> list[Result]:

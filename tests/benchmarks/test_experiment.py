@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks.lifeguard.experiment import Outcome, Trial, perform
 from benchmarks.lifeguard.grid import Results, trials
-from benchmarks.lifeguard.table import latencies, mistakes, percentile
+from benchmarks.lifeguard.table import latencies, missed_goals, mistakes, percentile
 
 
 class TrialTests(SynchronousTestCase):
@@ -91,3 +91,18 @@ class TableTests(SynchronousTestCase):
         assert_that(
             lines[-1].split()[:8], equal_to(["all", "flip,", "3", "pings/s", "4", "1", "0.10", "0"])
         )
+
+    def test_goals(self) -> None:
+        """flip has to be right ten times as often, and as soon, as SWIM+Lifeguard."""
+        slow = [
+            (Trial("lifeguard", 1, None, None, 1), Outcome(first=[10.0])),
+            (Trial("flip-1", 1, None, None, 1), Outcome(first=[10.1])),
+        ]
+        wrong = [
+            (Trial("lifeguard", 1, 1.0, 1.0, 1), Outcome(false_positives=39)),
+            (Trial("flip-1", 1, 1.0, 1.0, 1), Outcome(false_positives=4)),
+        ]
+        assert_that(missed_goals(slow, wrong), has_length(2))
+        slow[1][1].first = [10.0]
+        wrong[0][1].false_positives = 40
+        assert_that(missed_goals(slow, wrong), empty())
