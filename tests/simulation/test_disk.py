@@ -48,6 +48,16 @@ class MemoryDiskTests(SynchronousTestCase):
         self.mount.vanish()
         assert_that(self.journal().held(), equal_to([HELD]))
 
+    def test_closed(self) -> None:
+        """Nor what was not committed when the database was closed."""
+        self.journal().hold(HELD)
+        database = self.disk.database()
+        database.execute("BEGIN")
+        database.execute("DELETE FROM held")
+        database.close()
+        self.mount.vanish()
+        assert_that(self.journal().held(), equal_to([HELD]))
+
     def test_two_processes(self) -> None:
         """A second live process is refused, as on a real disk."""
         self.journal()

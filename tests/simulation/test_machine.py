@@ -143,8 +143,28 @@ class ProcessTests(ClusterTestCase):
         self.machine.drift = 0.05
         assert_that(self.ticked(20.2), equal_to(21))
         assert_that(self.machine.wall() - wall, close_to(21.21, 0.001))
+        self.machine.drift = 0.0
         self.machine.wall_offset = -5.0
         assert_that(self.machine.wall() - wall, close_to(16.21, 0.001))
+
+    def test_drift_moves_timers(self) -> None:
+        """A clock that begins to drift moves the timers that its processes have set."""
+        over: list[float] = []
+        began = self.world.now
+        waiting = self.machine.spawn("waiting")  # for nothing but this
+        waiting.callLater(10.5, lambda: over.append(self.world.now - began))
+        self.machine.drift = 0.05
+        self.world.run(20)
+        assert_that(over[0], close_to(10.0, 0.001))
+
+    def test_started_slow(self) -> None:
+        """A process that starts on a slow machine is slow."""
+        over: list[float] = []
+        self.machine.slowness = 0.5
+        began = self.world.now
+        self.machine.spawn("third").callLater(1.0, lambda: over.append(self.world.now - began))
+        self.world.run(2)
+        assert_that(over[0], close_to(1.5, 0.001))
 
 
 class TroubleTests(ClusterTestCase):
@@ -212,6 +232,15 @@ class AcquaintedTests(ClusterTestCase):
         nodes = [machine.running_node.parts for machine in world.machines.values()]
         assert_that(all(node.membership.settled for node in nodes), equal_to(True))
         assert_that({len(machine.served) for machine in world.machines.values()}, equal_to({1}))
+
+    def test_no_news(self) -> None:
+        """They have nothing to say but that they are there."""
+        world = World(larger(30, 0), 1, checked=False)
+        self.addCleanup(world.close)
+        world.start_acquainted()
+        world.run(3)
+        sent, sent_bytes = world.network.sent, world.network.sent_bytes
+        assert_that(sum(sent_bytes.values()) / sum(sent.values()), less_than(200))
 
     def test_death(self) -> None:
         """From then on it is a cluster like any other: a death is seen and made good."""

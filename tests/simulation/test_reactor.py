@@ -150,11 +150,13 @@ class StallTests(HostsTestCase):
     def test_cancelled_meanwhile(self) -> None:
         """What a slow process cancels before its turn comes never runs."""
         self.b.work = 0.5
-        second = self.b.callLater(1.1, self.tick)
-        self.b.callLater(1.0, second.cancel)
-        self.b.callLater(1.2, self.tick)
+        self.b.callLater(1.0, lambda: cancelled.cancel())
+        self.b.callLater(1.0, lambda: moved.reset(5.0))
+        cancelled = self.b.callLater(1.0, self.tick)
+        moved = self.b.callLater(1.0, self.tick)
         self.run_for(10)
         assert_that(len(self.ticks), equal_to(1))
+        assert_that(self.ticks[0], close_to(2.0 + 5.0 + 0.5, 0.001))
 
     def test_quick_again(self) -> None:
         """What waits in a process that is slow no more is worked off."""
