@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 COUNT ?= 10000
 RUNS ?= 4
 
-.PHONY: help demo test schedules quiet lint types format bench clean
+.PHONY: help demo test schedules quiet models lint types format bench clean
 
 help:            ## what there is to make
 	@grep -E '^[a-z]+: .*##' Makefile | sed -E 's/:.*## */\t/' | sort
@@ -24,6 +24,9 @@ schedules: $(STAMP)  ## 10,000 random schedules of faults, or COUNT of them
 
 quiet: $(STAMP)  ## no member is ever down under 20 % loss: a sample, or RUNS per size
 	$(BIN)/python -m flip.simulation.bounds quiet --runs $(RUNS)
+
+models: $(STAMP) ## the exclusive protocol in a model checker (apt install spin gcc)
+	PYTHONPATH=. $(BIN)/python -m models.check
 
 lint: $(STAMP)   ## style
 	$(BIN)/ruff check .

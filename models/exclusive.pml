@@ -67,6 +67,7 @@
 #ifdef SEEK
 #define reach(k)  assert(k != SEEK)
 bool stolen, dropped, read, wiped;      /* happened, at the voters, since the start */
+bool had[CLAIMANTS];                    /* it has served */
 #define mark(flag) flag = true
 #else
 #define reach(k)  skip
@@ -202,10 +203,14 @@ active [CLAIMANTS] proctype claimant() {
 			assert(count == 1);                     /* the promise */
 			reach(HELD);
 #ifdef SEEK
-			if :: stolen && number[1 - c] > released[1 - c] -> reach(TAKEN_OVER) :: else fi;
-			if :: dropped && released[1 - c] == 1 -> reach(HANDED_OVER) :: else fi;
-			if :: read -> reach(RESTARTED) :: else fi;
-			if :: wiped -> reach(LOST_DISK) :: else fi;
+			if
+			:: had[1 - c] && !read && !wiped && stolen && !released[1 - c] -> reach(TAKEN_OVER)
+			:: had[1 - c] && !read && !wiped && !stolen && dropped -> reach(HANDED_OVER)
+			:: had[1 - c] && read && !wiped -> reach(RESTARTED)
+			:: had[1 - c] && !read && wiped -> reach(LOST_DISK)
+			:: else
+			fi;
+			had[c] = true;
 #endif
 		:: serving[c] == served && best > left[c] ->
 			left[c] = best;
