@@ -12,22 +12,19 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import multiprocessing
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from twisted.logger import globalLogBeginner
-
 from flip.errors import BadSchedule
 from flip.membership.roster import State
 from flip.simulation.invariants.detection import detection_bound
 from flip.simulation.machine import Machine
 from flip.simulation.observer import Observer
+from flip.simulation.workers import workers
 from flip.simulation.world import World
 
 SIZES = (3, 5, 10)
@@ -115,11 +112,6 @@ def _measure(job: tuple[str, int, int]) -> float:
     return MEASURES[what](size, seed)
 
 
-def _be_silent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status: 1 when a bound was not met."""
     options = _parser().parse_args(arguments)
@@ -133,7 +125,7 @@ def main(arguments: list[str] | None = None) -> int:
     ]
     began = time.monotonic()
     try:
-        with multiprocessing.get_context("fork").Pool(options.workers, _be_silent) as pool:
+        with workers(options.workers) as pool:
             for (what, size, _), value in zip(jobs, pool.imap(_measure, jobs), strict=True):
                 found.setdefault(f"{what} {size}", []).append(value)
                 if options.state is not None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +12,7 @@ from flip.simulation.rehearsal import Rehearsal
 from flip.simulation.report.answers import Answers, Failure, Ownership
 from flip.simulation.report.series import total
 from flip.simulation.schedules import Schedule
+from flip.simulation.workers import workers as processes
 
 SHARE = 0.95
 
@@ -58,8 +57,7 @@ def repeated(
     if workers == 1 or count == 1:
         yield map(task, schedules)
         return
-    context = multiprocessing.get_context("fork")
-    with context.Pool(min(workers, count), _ignore_interrupts) as pool:
+    with processes(min(workers, count)) as pool:
         yield pool.imap(task, schedules)
 
 
@@ -71,10 +69,6 @@ class _Task:
 
     def __call__(self, schedule: Schedule) -> Answers:
         return self.play(schedule).answers
-
-
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who asked
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
-
-from twisted.logger import globalLogBeginner
 
 from flip.errors import BadSchedule
 from flip.simulation.invariants import Violation
@@ -20,6 +16,7 @@ from flip.simulation.schedules.generator import generate
 from flip.simulation.schedules.play import play
 from flip.simulation.schedules.schedule import Schedule
 from flip.simulation.schedules.shrinking import shrink
+from flip.simulation.workers import workers as processes
 
 CHUNK = 25  # schedules that a worker plays before it reports
 
@@ -142,15 +139,8 @@ def campaign(
 
 def _results(chunks: list[range], workers: int) -> Iterator[Tally]:
     # In order, so that one number says what is done.
-    with multiprocessing.get_context("fork").Pool(workers, _leave_interrupts) as pool:
+    with processes(workers) as pool:
         yield from pool.imap(rehearse, chunks)
-
-
-def _leave_interrupts() -> None:
-    """Ctrl-C is the parent's: it ends the workers when it has saved what they did."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # What nodes log is nobody's to read; Twisted would print their failures otherwise.
-    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
 
 
 def keep(failure: Failure, directory: Path) -> Path:
