@@ -45,8 +45,11 @@ class Grid:
         return tuple((duration, interval, True) for duration, interval in self.stops)
 
 
-QUICK = Grid((4,), ((8.192, 0.256),))
-FULL = Grid((1, 4, 8, 16, 32), ((2.048, 0.256), (8.192, 0.256)))
+# Stops longer than the least suspicion, 8.4 s for 128 members, are where SWIM is wrong
+# most often: between two of them there is just time enough to tell what one believes.
+STOPS = ((16.384, 0.256),)
+QUICK = Grid((4,), STOPS)
+FULL = Grid((1, 4, 8, 16, 32), STOPS)
 # A flip node that probes more often votes as one that probes less often does, so
 # the interval form, which takes long, is done at the probe traffic of the others.
 ONCE_ONLY = "flip"
