@@ -66,6 +66,18 @@ def known(view: Roster) -> dict[str, object]:
     }
 
 
+class TieTests(SynchronousTestCase):
+    """Two records with one stamp: two processes with one id, or a restored disk (M2)."""
+
+    def test_order(self) -> None:
+        """Whichever comes first, the same one stays."""
+        one, two = Update("b", record("b", boot=1)), Update("b", record("b", boot=2))
+        forth, back = roster(), roster()
+        forth.merge((one, two), "c")
+        back.merge((two, one), "c")
+        assert_that(known(forth), equal_to(known(back)))
+
+
 class MergeLawTests(SynchronousTestCase):
     """Any order, grouping and repetition of any updates ends in the same state."""
 

@@ -75,7 +75,7 @@ def _attempt(rule: str, most: int, first: int, save: Path | None) -> tuple[str, 
     if schedule is not None and save is not None:
         with switched_off(rule):
             invariant = broken(schedule)
-        short = shrink(schedule, partial(_shows, rule, invariant))
+        short = shrink(schedule, partial(_shows, rule, invariant), plays=120)
         text = f"{RULES[rule].says} Without that: {report.partition(': ')[2]}"
         replace(short, description=text, rule=rule).save(save / f"{rule}.json")
     return rule, number, seconds, report

@@ -117,6 +117,16 @@ def _no_epoch_after_stall(self: Membership, silence: float) -> None:
     self.health.worsen(f"nothing ran for {silence:.1f} s")
 
 
+_judge = Touch.judge
+
+
+def _nobody_is_silent(self: Touch) -> bool:
+    silent, self._silent = self._silent, set()
+    changed = _judge(self)
+    self._silent = silent
+    return changed
+
+
 def _settled_in_touch(self: Touch) -> bool:
     return self._has_quorum()
 
@@ -275,8 +285,8 @@ def _any_number_is_over(
     return _released(self, sender, system, points, now)
 
 
-def _half_a_lease(lease: float) -> float:
-    return lease / 2
+def _little_of_a_lease(lease: float) -> float:
+    return lease / 4
 
 
 def _no_drift(lease: float) -> float:
@@ -322,7 +332,7 @@ def _no_age(self: Claimant, datum: str) -> float | None:
 RULES: Mapping[str, Rule] = {
     "R1": Rule(
         "A node acts only while it is in touch with a quorum.",
-        [(Touch, "_has_quorum", _true), (Touch, "unreachable", lambda self: [])],
+        [(Touch, "_has_quorum", _true), (Touch, "judge", _nobody_is_silent)],
     ),
     "R1+": Rule(
         "One that starts or is back hears everybody out first.",
@@ -435,7 +445,7 @@ RULES: Mapping[str, Rule] = {
         [(Voter, "release", _any_number_is_over)],
     ),
     "E3-lease": Rule(
-        "A grant that nobody releases is kept for a lease.", [(voter, "kept", _half_a_lease)]
+        "A grant that nobody releases is kept for a lease.", [(voter, "kept", _little_of_a_lease)]
     ),
     "E3-drift": Rule(
         "And longer, because clocks drift.",

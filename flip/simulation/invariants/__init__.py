@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from flip.simulation.invariants.claims import BreakBeforeMake, Minority, Remembered
 from flip.simulation.invariants.detection import FalseDown, MissedDown
 from flip.simulation.invariants.invariant import Violation
-from flip.simulation.invariants.isolation import Accusers, Heirs, Isolated
+from flip.simulation.invariants.isolation import Heirs, Isolated
 from flip.simulation.invariants.owners import Exclusive, Neighbours, Overlaps
 from flip.simulation.invariants.truth import Truth
 
@@ -40,7 +40,6 @@ class Invariants:
             FalseDown(world, truth),
             MissedDown(world, truth),
             Isolated(world, truth),
-            Accusers(world, truth),
             Heirs(world, truth),
         ):
             world.observe(observer)

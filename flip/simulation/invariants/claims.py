@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flip.simulation.invariants.invariant import Invariant
 from flip.simulation.invariants.truth import Truth, rotation
+from flip.wire.claims import Phase
 from flip.wire.messages import Status
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ class Minority(Invariant):
 class BreakBeforeMake(Invariant):
     """R2: nobody takes what another one has.
 
-    A node whose `alive` hook starts claims the data point. When nothing was broken
+    A node whose `alive` hook starts claims the data point. It knows of no member, neither
+    down nor left, that claims what it begins to take, other than by taking it as well
+    (exclusive systems ask voters in place of that). When nothing was broken
     or mended for `CALM` seconds, no other running node that it reaches and that
     reaches it serves a shard's data point that it begins to take, except one that
     began within the last `AT_ONCE` seconds: of two that begin at once the one
@@ -71,10 +74,21 @@ class BreakBeforeMake(Invariant):
         claims = machine.running_node.parts.membership.own.claims
         if call.datum not in claims.get(call.system, {}):
             raise self.violated(f"{machine.id} runs alive for {call.datum} without a claim")
-        fresh = point not in machine.served
-        if fresh and self.truth.calm > CALM and not self.truth.lossy and self.truth.single(point):
+        fresh = point not in machine.served and self.truth.single(point)
+        if fresh and not self.world.base.systems[call.system].exclusive:
+            self._judge_knowledge(machine, point)
+        if fresh and self.truth.calm > CALM and not self.truth.lossy:
             self._judge(machine, point)
         self._began[machine.id, point] = self.world.now
+
+    def _judge_knowledge(self, taker: Machine, point: Point) -> None:
+        keeper = taker.running_node.parts.keeper
+        if keeper.systems[point[0]].holdings[point[1]].failures > 0:
+            return  # it began to take it before
+        for id, phase in keeper.outlook.claims(*point).items():
+            if phase is not Phase.TAKING:
+                name = phase.name if phase is not None else "perhaps"
+                raise self.violated(f"{taker.id} takes {point[1]} that {id} claims ({name})")
 
     def _judge(self, taker: Machine, point: Point) -> None:
         for machine in self.truth.running():
@@ -112,6 +126,7 @@ class Remembered(Invariant):
             def changed(change: Change) -> None:
                 if change.member == machine.id:
                     self._dirty[machine.id] = machine
+                    self._judge_farewell(machine)
 
             node.parts.membership.roster.subscribe(changed)
         self._dirty[machine.id] = machine
@@ -134,11 +149,15 @@ class Remembered(Invariant):
                     self._judge_claims(machine)
                     self._judge_journal(machine, sorted(machine.served))
 
+    def _judge_farewell(self, machine: Machine) -> None:
+        # Not after the step: the process ends with it.
+        node = machine.node
+        left = node is not None and node.parts.membership.own.record.status == Status.LEFT
+        if left and machine.served:
+            raise self.violated(f"{machine.id} leaves, and serves {sorted(machine.served)}")
+
     def _judge_claims(self, machine: Machine) -> None:
-        own = machine.running_node.parts.membership.own
-        claims = own.claims
-        if own.record.status == Status.LEFT:
-            raise self.violated(f"{machine.id} has left, and serves {sorted(machine.served)}")
+        claims = machine.running_node.parts.membership.own.claims
         for system, datum in machine.served:
             if datum not in claims.get(system, {}):
                 raise self.violated(f"{machine.id} serves {datum} and does not claim it")

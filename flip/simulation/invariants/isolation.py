@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from typing import TYPE_CHECKING
 
+from flip.simulation.invariants.claims import STRETCH
 from flip.simulation.invariants.detection import SLACK, detection_bound
 from flip.simulation.invariants.invariant import Invariant
 from flip.simulation.invariants.truth import Truth, rotation
@@ -14,18 +14,16 @@ from flip.wire.messages import Status
 
 if TYPE_CHECKING:
     from flip.holdings.runner import HookCall
-    from flip.membership.roster import Change
     from flip.simulation.machine import Machine
     from flip.simulation.world import World
-
-WITNESSES = 3  # members, at most, whose answers a vote needs
 
 
 class Isolated(Invariant):
     """R1 and `on_isolation`: who reaches no quorum knows it, and lets go where that is asked.
 
     A running node that has reached the same few, and no quorum, not even through a helper, for
-    `rotation + ping_timeout * (1 + stretch)` is not in touch; `ping_timeout` and two
+    `rotation + ping_timeout * (2 + stretch)`, with the stretch of its health when that
+    began, is not in touch; `ping_timeout` and two
     `down` hooks for every slot later its machine serves nothing of a
     system that releases when isolated, unless `down` fails there.
     """
@@ -35,6 +33,7 @@ class Isolated(Invariant):
         self._epoch = -1
         self._due = 0.0
         self._since: dict[str, float] = {}
+        self._stretch: dict[str, int] = {}
 
     def process_changed(self, machine: Machine) -> None:
         """One that just started or thawed has all its time before it."""
@@ -58,8 +57,10 @@ class Isolated(Invariant):
     def _judge(self, machine: Machine, alone: float) -> None:
         config = self.world.base
         membership = machine.running_node.parts.membership
-        stretch = membership.health.stretch
-        knows = rotation(config) + config.ping_timeout * (1 + stretch) + SLACK
+        if alone < SLACK:
+            self._stretch[machine.id] = membership.health.stretch
+        stretch = self._stretch.get(machine.id, STRETCH)
+        knows = rotation(config) + config.ping_timeout * (2 + stretch) + SLACK
         if alone > knows and membership.in_touch:
             raise self.violated(
                 f"{machine.id} is in touch, but reaches no quorum for {alone:.3f} s"
@@ -84,69 +85,6 @@ class Isolated(Invariant):
 
     def _slowest(self, machine: Machine, timeout: float) -> float:
         return 2 * timeout if machine.slow else 0.0
-
-
-class Accusers(Invariant):
-    """D3: only a node that hears others accuses.
-
-    When a node votes, there was a moment within the last `4 * ping_timeout`, the
-    longest that a probe takes, at which it reached `min(quorum - 1, 3)` members
-    other than the suspect directly.
-    """
-
-    def __init__(self, world: World, truth: Truth) -> None:
-        super().__init__(world, truth)
-        self._seen: dict[str, deque[tuple[float, int]]] = {}
-        self._epoch = -1
-        self._followed: dict[str, object] = {}
-
-    def process_changed(self, machine: Machine) -> None:
-        """Follow the votes of a new process."""
-        node = machine.node
-        if node is not None and self._followed.get(machine.id) is not node:
-            self._followed[machine.id] = node
-
-            def changed(change: Change) -> None:
-                if machine.id in change.new_votes and change.source == machine.id:
-                    self._judge(machine, change.member)
-
-            node.parts.membership.roster.subscribe(changed)
-
-    def stepped(self, world: World) -> None:
-        """Note who reaches whom from now on."""
-        if self._epoch != self.truth.epoch:
-            self._epoch = self.truth.epoch
-            for id in world.machines:
-                self._note(id)
-
-    def _note(self, id: str) -> None:
-        seen = self._seen.setdefault(id, deque())
-        reached = self.truth.neighbours(id)
-        if not seen or seen[-1][1] != reached:
-            seen.append((self.world.now, reached))
-            # What was so before the oldest that still counts does not matter.
-            while len(seen) > 1 and seen[1][0] < self.world.now - self._patience:
-                seen.popleft()
-
-    @property
-    def _patience(self) -> float:
-        return 4 * self.world.base.ping_timeout + self.world.base.gossip_interval + SLACK
-
-    def _judge(self, machine: Machine, suspect: str) -> None:
-        if machine.id not in self.world.machines or self.world.machines[machine.id] is not machine:
-            return  # a second process with the same id
-        self._note(machine.id)
-        needed = min(self.world.base.quorum - 1, WITNESSES)
-        oldest = self.world.now - self._patience
-        seen = list(self._seen[machine.id])
-        ends = [at for at, _ in seen[1:]] + [math.inf]
-        most = max(
-            len(set(self.truth.ids(reached)) - {machine.id, suspect})
-            for (_, reached), end in zip(seen, ends, strict=True)
-            if end >= oldest
-        )
-        if most < needed:
-            raise self.violated(f"{machine.id} accuses {suspect}, but hears {most} others only")
 
 
 class Heirs(Invariant):

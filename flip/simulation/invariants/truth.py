@@ -18,13 +18,14 @@ CALLS = 4  # of a slow machine that a ping and its answer may have to wait for
 
 
 def rotation(config: Config) -> float:
-    """Seconds within which a node probes every other member at least once.
+    """R of docs/detection.md: seconds within which a node probes every other member at least once.
 
-    A round takes ceil((n - 1) / ping_per_interval) steps, and a member may be the
-    first of one and the last of the next.
+    A member may be the first of one round and the last of the next, with
+    2 (n - 1) - 1 probes from the one to the other, ping_per_interval a step.
     """
-    steps = math.ceil((len(config.servers) - 1) / config.ping_per_interval)
-    return max(1, 2 * steps - 1) * config.gossip_interval
+    others, step = len(config.servers) - 1, config.ping_per_interval
+    steps = 1 if others <= step else math.ceil((2 * others - 1) / step)
+    return steps * config.gossip_interval
 
 
 class Truth(Observer):
