@@ -36,6 +36,7 @@ from flip.holdings.holding import Holding
 from flip.holdings.journal import Journal
 from flip.holdings.keeper import Keeper
 from flip.holdings.last_word import LastWord
+from flip.holdings.leftovers import Leftovers
 from flip.holdings.outlook import NO_RIVALS, Outlook
 from flip.holdings.store import Held
 from flip.membership.datagram import GossipProtocol
@@ -79,6 +80,10 @@ def _nothing(*args: object, **kw: object) -> None:
 
 def _true(*args: object, **kw: object) -> bool:
     return True
+
+
+def _rank_like_ours(self: Outlook, id: str) -> tuple[int, bytes]:
+    return self.own_rank
 
 
 def _outdated_record_wins(new: Record, old: Record | None) -> bool:
@@ -377,6 +382,16 @@ RULES: Mapping[str, Rule] = {
         "Who keeps what another one held has the last word to the neighbours.",
         [(LastWord, "heed", _nothing), (LastWord, "repeat", _nothing)],
     ),
+    "R7": Rule(
+        "The higher configuration plans.",
+        [(Outlook, "planning", _true), (Outlook, "rank_of", _rank_like_ours)],
+    ),
+    "K5": Rule(
+        "What an older configuration left is let go of.", [(Leftovers, "remember", _nothing)]
+    ),
+    "M5": Rule(
+        "The younger of two with one id gives way.", [(OwnRecord, "_meet_double", _nothing)]
+    ),
     "R8": Rule(
         "Who flaps stays out for a growing time.", [(flip.holdings.keeper, "penalty", _no_penalty)]
     ),
@@ -471,6 +486,10 @@ RULES: Mapping[str, Rule] = {
         [(Terms, "renewal", property(_renewed_with_the_lease))],
     ),
     "E9": Rule("A quorum is a majority.", [(lease, "majority", _one_voter_is_enough)]),
+    "E9-list": Rule(
+        "Who goes by another list of voters is granted nothing.",
+        [(Voter, "objection", _nothing)],
+    ),
     "E10": Rule("The guard lets go by itself.", [(Sentry, "_leave", _time_passes)]),
     "E-start": Rule(
         "A restarted holder runs `down` before it releases.",

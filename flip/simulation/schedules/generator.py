@@ -9,8 +9,9 @@ from typing import Any
 from flip.simulation.faults.notation import Span
 from flip.simulation.schedules.schedule import Schedule
 
-SHORTEST, LONGEST = 4.0, 14.0  # seconds in which faults happen
+SHORTEST, LONGEST = 3.0, 10.0  # seconds in which faults happen
 FEWEST, MOST = 2, 9  # faults
+SIZES = [(3, 1, 2), (3, 1, 2), (3, 1, 2), (3, 0, 2), (3, 0, 2), (4, 0, 3), (5, 0, 4)]
 NEAR = 0.4  # seconds: what happens at about the same time breaks more
 
 
@@ -30,7 +31,7 @@ def generate(seed: int) -> Schedule:
 def cluster(rng: random.Random, *, exclusive: bool) -> dict[str, Any]:
     """Three servers of which one is an arbiter, three alike, four, or five; often with
     other settings than the defaults."""
-    count, arbiters, data = rng.choice([(3, 1, 2), (3, 1, 2), (3, 0, 2), (4, 0, 3), (5, 0, 4)])
+    count, arbiters, data = rng.choice(SIZES)
     servers: dict[str, Any] = {}
     for number in range(count):
         server: dict[str, Any] = {"ip": f"10.0.0.{number + 1}", "port": 2200}
@@ -51,7 +52,7 @@ def cluster(rng: random.Random, *, exclusive: bool) -> dict[str, Any]:
         "cluster": {"system": {"s": system}},
     }
     if exclusive:
-        timeout, patience = rng.choice([300, 600]), rng.choice([300, 600])
+        timeout, patience = rng.choice([300, 600]), rng.choice([500, 1000])
         shortest = patience + 2 * timeout
         system |= {"exclusive": True, "hook_timeout": timeout}
         system["lease"] = rng.choice([shortest, shortest, 2 * shortest, 6000])
@@ -243,7 +244,7 @@ ANY: Kinds = {
     _Draw.step: 1,
     _Draw.slow_hook: 2,
 }
-ORDINARY: Kinds = ANY | {_Draw.fail_hook: 4}
+ORDINARY: Kinds = ANY | {_Draw.fail_hook: 9}
 EXCLUSIVE: Kinds = ANY | {
     _Draw.fail_alive: 2,
     _Draw.drift: 4,
