@@ -425,6 +425,7 @@ RULES: Mapping[str, Rule] = {
         "A vote counts against the incarnation that it names.",
         [(Member, "votes", property(_votes_of_any_life))],
     ),
+    "vote": Rule("Whose probe fails votes.", [(Detector, "_vote", _nothing)]),
     "D10": Rule("Own evidence stands against hearsay.", [(Detector, "_vote_early", _nothing)]),
     "D4": Rule(
         "A vote accuses the incarnation known when the probe began.",

@@ -1,0 +1,61 @@
+"""Invariants that no rule of flip alone keeps: each notices what it is there for."""
+
+from __future__ import annotations
+
+from hamcrest import assert_that, contains_string, equal_to
+from twisted.trial.unittest import SynchronousTestCase
+
+from flip.holdings.call import Hook, HookCall
+from flip.holdings.store import Held
+from flip.simulation.invariants import Violation
+from flip.simulation.world import World
+from flip.wire.claims import Phase
+from tests.cluster.case import ALL_ACTIVE, FLIP1_DOWN, ONE, STORY, TWO, at_rest, holdings
+
+
+class InvariantTests(SynchronousTestCase):
+    """What is made wrong by hand is found."""
+
+    def setUp(self) -> None:
+        """The story, at rest."""
+        self.world = World(STORY, 1)
+        self.addCleanup(self.world.close)
+        self.world.start()
+        self.world.run_until(lambda: holdings(self.world) == ALL_ACTIVE, 12)
+        self.world.run_until(lambda: at_rest(self.world), 12)
+
+    def test_dead_heir(self) -> None:
+        """To let go of something for a member that is long dead (K7)."""
+        world = self.world
+        world["flip1"].reboot()
+        world.run(30)
+        assert_that(holdings(world), equal_to(FLIP1_DOWN))
+        keeper = world["flip"].running_node.parts.keeper.systems["ip"]
+        keeper.owners[TWO] = "flip1"
+        keeper.holdings[TWO].phase = Phase.RELEASING
+        with self.assertRaises(Violation) as caught:
+            world.hook_started(world["flip"], self.call("down", TWO))
+        assert_that(str(caught.exception), contains_string("for flip1, which is dead"))
+
+    def test_overlap(self) -> None:
+        """Two that reach each other and serve the same, for longer than allowed."""
+        self.world.invariants.overlaps.limit = 0.0
+        self.world["flip"].serve(("ip", TWO))
+        self.world["flip"].running_node.parts.membership.amend(
+            claims={"ip": {ONE: Phase.HELD, TWO: Phase.HELD}}
+        )
+        self.world["flip"].running_node.journal.hold(Held("ip", TWO, Phase.HELD, ("down",), "{}"))
+        with self.assertRaises(Violation) as caught:
+            self.world.run(3)
+        assert_that(caught.exception.invariant, equal_to("Overlaps"))
+
+    def test_lost_claim(self) -> None:
+        """A machine that serves what its node does not claim."""
+        self.world["flip"].serve(("ip", TWO))
+        with self.assertRaises(Violation) as caught:
+            self.world.run(1)
+        assert_that(str(caught.exception), contains_string("serves 192.168.0.2 and does not claim"))
+
+    def call(self, event: str, datum: str) -> HookCall:
+        """One of flip's hooks."""
+        return HookCall(Hook(event, (event,)), event, "ip", datum, "{}", "flip", 10.0)
