@@ -106,6 +106,10 @@ class _Draw:
             if rng.random() < 0.7:
                 kind = rng.choice(("cut", "cut-one-way"))
                 faults.append(f"{kind} {there}/{here}@{self._at()}-{self._duration}")
+            if rng.random() < 0.7:
+                voter = rng.choice([id for id in self._ids if id != here])
+                kind = rng.choice(("restart", "restart-empty"))
+                faults.append(f"{kind} {voter}@{self._at()}")
         if rng.random() < 0.3:
             faults.append(f"slow-hook {','.join(self._holders)}/down@{whole}")
         if rng.random() < 0.3:

@@ -112,12 +112,9 @@ def mend(world: World, faults: Iterable[Fault]) -> None:
 def _recover(world: World) -> Outcome:
     mended = world.now
     world.run_until(lambda: not _leaving(world), LEAVING)
-    for machine in world.machines.values():
-        if machine.node is None:
-            machine.start()
     rest = Rest(world)
     try:
-        world.run_until(rest.reached, recovery_bound(world.base))
+        world.run_until(lambda: _all_run(world) and rest.reached(), recovery_bound(world.base))
     except AssertionError as error:
         raise rest.violated(error) from None
     recovery = world.now - mended
@@ -127,6 +124,14 @@ def _recover(world: World) -> Outcome:
         raise rest.violated(None)
     invariants = world.invariants
     return Outcome(recovery, invariants.overlaps.longest, invariants.exclusive.unguarded, world.now)
+
+
+def _all_run(world: World) -> bool:
+    """Start what does not run: a process may hear of its signal to leave only now."""
+    for machine in world.machines.values():
+        if machine.node is None:
+            machine.start()
+    return True
 
 
 def _leaving(world: World) -> bool:
