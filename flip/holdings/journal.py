@@ -160,11 +160,21 @@ class Journal:
         self.flush(durable=True)
         return self.error is None
 
-    def note_down(self) -> None:
-        """This node was voted down just now."""
+    def note_down(self, incarnation: int) -> bool:
+        """This node was voted down at `incarnation`; False if that was noted before.
+
+        The votes of long ago may reach a later life of this node.
+        """
+        if incarnation <= self._contents.buried:
+            return False
         now = self._now()
+        self._contents.buried = incarnation
         self._contents.downs = [*self._contents.downs, now][-DOWNS_KEPT:]
-        self._write(partial(Store.note_down, time=now))
+        self._write(
+            partial(Store.note_down, time=now),
+            partial(Store.remember, name="buried", value=incarnation),
+        )
+        return True
 
     def downs_since(self, seconds: float) -> int:
         """How often it was voted down in the last `seconds`."""

@@ -244,10 +244,10 @@ class Keeper:
     def _found_down(self) -> None:
         if self._stopped:
             return
-        self._journal.note_down()
+        news = self._journal.note_down(self._membership.roster.buried)
         downs = self._journal.downs_since(FLAPPING_WINDOW)
         seconds = penalty(downs)
-        if seconds:
+        if seconds and news:
             text = (
                 f"voted down {downs} times in {FLAPPING_WINDOW / 60:.0f} minutes:"
                 f" ineligible for {seconds:.0f} s"

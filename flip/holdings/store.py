@@ -70,12 +70,14 @@ class Event(NamedTuple):
 class Contents:
     """What must survive the process, apart from the events.
 
-    `complete`: `held` is known to be all there is. `voter` names the node whose
+    `complete`: `held` is known to be all there is. `buried`: the highest incarnation of
+    which it was noted that the node was voted down. `voter` names the node whose
     grants `grants` are, and all of them; None while that is not sure.
     """
 
     held: dict[tuple[str, str], Held] = field(default_factory=dict)
     incarnation: int = 0
+    buried: int = 0
     complete: bool = False
     downs: list[float] = field(default_factory=list)
     grants: dict[tuple[str, str], Grant] = field(default_factory=dict)
@@ -140,6 +142,7 @@ class Store:
             contents.held[system, datum] = held
         facts = dict(self._database.execute("SELECT name, value FROM facts"))
         contents.incarnation = int(facts.get("incarnation", 0))
+        contents.buried = int(facts.get("buried", 0))
         contents.complete = bool(facts.get("complete"))
         contents.voter = facts.get("voter")
         rows = self._database.execute("SELECT time FROM downs ORDER BY rowid")
@@ -175,6 +178,7 @@ class Store:
         for held in contents.held.values():
             self.hold(held)
         self.remember("incarnation", contents.incarnation)
+        self.remember("buried", contents.buried)
         self.remember("complete", contents.complete)
         if contents.voter is not None:
             self.remember("voter", contents.voter)

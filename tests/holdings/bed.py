@@ -282,5 +282,6 @@ class StandIn:
 
     def find_down(self) -> None:
         """Learn of having been voted down."""
+        self.roster.buried += 1
         for observer in self._found_down:
             observer()

@@ -188,15 +188,23 @@ class MemoryTests(JournalTestCase):
     def test_downs(self) -> None:
         """How often the node was voted down is known for any time back, also after a restart."""
         journal = self.journal()
-        for when in (0, 100, 500):
+        for incarnation, when in enumerate((0, 100, 500), 1):
             self.now = NOON + when
-            journal.note_down()
+            journal.note_down(incarnation)
         for known in (journal, self.after_crash()):
             assert_that([known.downs_since(s) for s in (0, 450, 600)], equal_to([1, 2, 3]))
-        for _ in range(2 * DOWNS_KEPT):
-            journal.note_down()
+        for incarnation in range(4, 4 + 2 * DOWNS_KEPT):
+            journal.note_down(incarnation)
         assert_that(journal.downs_since(600), equal_to(DOWNS_KEPT))
         assert_that(self.after_crash().downs_since(600), equal_to(DOWNS_KEPT))
+
+    def test_down_noted_once(self) -> None:
+        """Old votes that reach a later life are no news."""
+        journal = self.journal()
+        assert_that([journal.note_down(7) for _ in range(2)], equal_to([True, False]))
+        later = self.after_crash()
+        assert_that([later.note_down(at) for at in (7, 6, 8)], equal_to([False, False, True]))
+        assert_that(later.downs_since(600), equal_to(2))
 
 
 class LockTests(JournalTestCase):

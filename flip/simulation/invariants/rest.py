@@ -22,7 +22,8 @@ class Rest:
     Every data point is served by the machines that the topology names and by no
     other, and the neighbours of a single owner send to it (R6); what a node claims
     it holds, and that is what its machine serves; the digests of all nodes agree;
-    every member is alive to every other.
+    every member is alive to every other. And nobody will act by itself yet: no hook
+    that failed waits for another try, and every voter may speak.
     """
 
     def __init__(self, world: World) -> None:
@@ -55,6 +56,7 @@ class Rest:
             if machine.node is not None:
                 yield from _untrue(machine)
                 yield from _doubts(machine)
+                yield from _pending(machine)
 
     def _astray(self) -> Iterator[str]:
         neighbours = self._world.invariants.neighbours
@@ -88,3 +90,12 @@ def _doubts(machine: Machine) -> Iterator[str]:
     for id in roster.others:
         if roster.state(id) is not State.ALIVE:
             yield f"{id} is {roster.state(id).value} at {machine.id}"
+
+
+def _pending(machine: Machine) -> Iterator[str]:
+    parts = machine.running_node.parts
+    for keeper in parts.keeper.systems.values():
+        for datum, error in keeper.failures().items():
+            yield f"{machine.id}: {datum}: {error}"
+    if parts.silence.alarm:
+        yield f"{machine.id}: {parts.silence.alarm}"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from flip.errors import BadFault
+from flip.errors import BadFault, ConfigError
 from flip.simulation.invariants import Violation
 from flip.simulation.schedules.play import play
 from flip.simulation.schedules.schedule import Schedule
@@ -64,9 +64,11 @@ def shrink(
 def _fails(fails: Callable[[Schedule], bool], candidate: Schedule) -> bool:
     try:
         candidate.parsed  # noqa: B018
-    except BadFault:
-        return False  # a time that rounding made empty
-    return fails(candidate)
+        return fails(candidate)
+    except (BadFault, ConfigError):
+        # A time that rounding made empty, or a setting that makes no sense without
+        # the one left out.
+        return False
 
 
 def _fewer_faults(schedule: Schedule) -> Iterator[Schedule]:
