@@ -64,6 +64,7 @@ class GuardProcess:
         self._received = received
         self._lost = lost
         self._wake: IDelayedCall | None = None
+        self._acting = False
         self._hooks = GuardedHooks(machine, self)
         turn = MachineTurn(machine, self)
         self._sentry = Sentry(self.reactor.seconds, self._hooks, Watch(turn), self._tell)
@@ -118,7 +119,7 @@ class GuardProcess:
 
         def react() -> None:
             happens()
-            self._act()
+            self._act_soon()
 
         self.reactor.deliver(react)
 
@@ -129,7 +130,14 @@ class GuardProcess:
     def _tell(self, report: Report) -> None:
         self._daemon.deliver(lambda: self._received(report))
 
+    def _act_soon(self) -> None:
+        # As the real process does: it reads all that has arrived, and then acts.
+        if self.alive and not self._acting:
+            self._acting = True
+            self.reactor.callLater(0, self._act)
+
     def _act(self) -> None:
+        self._acting = False
         if not self.alive:
             return
         self._sentry.act()

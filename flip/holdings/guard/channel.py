@@ -59,15 +59,25 @@ class Channel:
             self._read()
 
     def _read(self) -> None:
+        # All that is there: an order must not be followed when the end of the daemon
+        # that gave it waits behind it.
+        while self.open and self._read_some():
+            pass
+
+    def _read_some(self) -> bool:
         try:
             data = self._connection.recv(CHUNK)
         except (BlockingIOError, InterruptedError):
-            return
+            return False
         except ConnectionError:
             data = b""
         if not data:
             self.close()
-            return
+            return False
+        self._take(data)
+        return True
+
+    def _take(self, data: bytes) -> None:
         *lines, rest = (self._unread + data).split(b"\n") if b"\n" in data else (data,)
         if not lines:
             self._unread += rest

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from flip.membership.probe import TRIES
 from flip.membership.roster import State
+from flip.simulation.invariants.claims import STRETCH
 from flip.simulation.invariants.invariant import Invariant
 from flip.simulation.invariants.truth import Truth
 from flip.simulation.observer import Observer
@@ -31,7 +33,8 @@ class Overlaps(Invariant):
     one machine may have to run), plus the system's `delay`, counted from the
     moment from which, without a break, both may act (R1: in touch and settled),
     both count each other as present, and each knows the other's claim. Not
-    counted: while packets are lost at random, and where a `down` hook fails.
+    counted: while packets are lost at random or late, and until the sickest node, whose
+    last question got lost so, has asked again; and where a `down` hook fails.
 
     :ivar longest: seconds for which any two that reach each other have served the
         same point, whatever they knew.
@@ -51,6 +54,8 @@ class Overlaps(Invariant):
         self._changed = False
         self._pairs: dict[_Pair, float] = {}  # since when
         self._aware: dict[_Pair, float] = {}
+        self._broken = self._lossy = False  # something was broken or mended in this step
+        self._asked_again = 0.0  # when every question that got lost has been repeated
 
     def served_changed(self, machine: Machine, point: Point, serves: bool) -> None:
         """Keep who serves what."""
@@ -62,8 +67,17 @@ class Overlaps(Invariant):
             self._shared.discard(point)
         self._changed = True
 
+    def fault(self, text: str, began: bool) -> None:
+        """Look whether packets may be lost from now on, or are no longer."""
+        self._broken = True
+
     def stepped(self, world: World) -> None:
         """Measure what two machines serve."""
+        if self._broken:
+            self._broken = False
+            was, self._lossy = self._lossy, self.truth.lossy
+            if was and not self._lossy:
+                self._asked_again = world.now + STRETCH * world.base.ping_timeout / TRIES
         if self._changed or self._epoch != self.truth.epoch:
             self._changed = False
             self._epoch = self.truth.epoch
@@ -93,9 +107,7 @@ class Overlaps(Invariant):
             self.longest = max(self.longest, now - since)
             if self.limit is not None and now - since > self.limit:
                 raise self.violated(f"{one} and {two} both hold {datum} for {now - since:.3f} s")
-            if self.truth.lossy or not (
-                self._knows(one, two, pair[0]) and self._knows(two, one, pair[0])
-            ):
+            if self.truth.lossy or now < self._asked_again or not self._known(pair):
                 self._aware.pop(pair, None)
                 continue
             known = now - self._aware.setdefault(pair, now)

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from flip.holdings.guard.channel import KEPT, Channel
 from flip.holdings.guard.messages import Ended, Said, decode_report, encode
 
+MANY = 20_000  # short lines that the buffer of a socket holds
 LINE = Said("ip", "down", "a", False, "x" * 1000)
 
 
@@ -53,6 +54,13 @@ class ChannelTests(SynchronousTestCase):
         self.channel.send(LINE)
         self.channel.close()
         assert_that(self.losses, equal_to(1))
+
+    def test_orders_of_a_dead_daemon(self) -> None:
+        """They are not followed before its end is known: all is read at once."""
+        self.daemon.sendall(b"one\n" * MANY)
+        self.daemon.close()
+        self.turn()
+        assert_that((len(self.lines), self.losses), equal_to((MANY, 1)))
 
     def test_end_with_unread_reports(self) -> None:
         """A daemon that died without reading has still given its orders."""
