@@ -77,7 +77,7 @@ class Attempts:
 
     def alive(self, datum: str, holding: Holding) -> Deferred[None]:
         """Run `alive`; what undoes it is told to whoever watches over the right to it."""
-        holding.started, holding.again = True, False
+        holding.started, holding.begun, holding.again = True, True, False
         self._permit.begin(datum, self._down(datum, holding))
         call = self._call("alive", datum, self._alive, self._book.config)
         return self._run(call, holding)

@@ -56,7 +56,7 @@ class Book:
         self.holdings[datum] = holding
         # What was claimed before may be there already: only a new claim can be
         # withdrawn without running `down`.
-        holding.started = holding.phase is not None
+        holding.started, holding.begun = holding.phase is not None, False
         holding.phase, holding.failures, holding.error = phase, 0, None
         holding.cleaning = False
         if phase is Phase.TAKING:

@@ -27,7 +27,8 @@ class Situation:
     """Everything that the step depends on.
 
     :param phase: this node's claim, None without one.
-    :param started: `alive` was started under this claim.
+    :param started: a hook was started under this claim, or something may be there from before.
+    :param begun: `alive` was started under this claim.
     :param failed: the last hook under this claim did not end well.
     :param outdated: what is there was made with another hook configuration, so that
         only the hook of that time can let go of it.
@@ -49,6 +50,7 @@ class Situation:
 
     phase: Phase | None
     started: bool
+    begun: bool
     failed: bool
     outdated: bool
     wanted: bool
@@ -102,10 +104,10 @@ def _without_claim(now: Situation) -> Step:
 
 
 def _taking(now: Situation) -> Step:
-    if now.started:
-        return Step.TAKE if now.wanted else Step.RELEASE
-    if not (now.wanted and now.planning):
-        return Step.WITHDRAW
+    if now.begun and now.wanted:
+        return Step.TAKE
+    if not now.wanted or not (now.planning or now.started):
+        return Step.RELEASE if now.started else Step.WITHDRAW
     # Of two takers the one that the topology names goes on; a holder is waited for.
     return Step.REST if now.blocked else _take(now)
 

@@ -25,6 +25,7 @@ class Holding:
     :ivar phase: of the claim, None without one.
     :ivar started: a hook was started under this claim, or something may be there
         from before it.
+    :ivar begun: `alive` was started under this claim.
     :ivar again: `alive` has to be run once more although the point is held (R6).
     :ivar recorded: the journal named it: this node did hold it.
     :ivar outdated: what the journal says of it, when it was made with another hook
@@ -37,6 +38,7 @@ class Holding:
 
     phase: Phase | None = None
     started: bool = False
+    begun: bool = False
     again: bool = False
     recorded: bool = False
     outdated: Held | None = None

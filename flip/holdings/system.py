@@ -230,6 +230,7 @@ class SystemKeeper:
             Situation(
                 phase=holding.phase,
                 started=holding.started,
+                begun=holding.begun,
                 failed=holding.error is not None,
                 outdated=holding.outdated is not None,
                 wanted=datum in self.wanted,

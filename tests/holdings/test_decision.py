@@ -32,6 +32,10 @@ def _possible(now: Situation) -> bool:
         return False  # the topology names one member
     if now.phase is None and (now.started or now.failed or now.outdated):
         return False
+    if now.begun and not (now.phase is Phase.TAKING and now.started):
+        return False  # it makes no difference then
+    if now.phase is Phase.TAKING and now.failed and not now.begun:
+        return False
     if now.phase not in (None, Phase.TAKING, Phase.UNSURE) and not now.started:
         return False
     if now.outdated and now.phase not in (Phase.UNSURE, Phase.RELEASING):
@@ -143,7 +147,7 @@ class BreakBeforeMakeTests(DecisionTestCase):
     def test_never_take_what_may_be_there(self) -> None:
         """No `alive` starts while another member's claim is more than an intention."""
         self.never(
-            lambda now: now.blocked and not (now.phase is Phase.TAKING and now.started), Step.TAKE
+            lambda now: now.blocked and not (now.phase is Phase.TAKING and now.begun), Step.TAKE
         )
 
     def test_unwanted(self) -> None:
@@ -382,9 +386,9 @@ def _rest(now: Situation) -> Situation:
 def _carry_out(step: Step, now: Situation) -> Situation:
     """What the keeper and a hook that ends well make of a step."""
     if step is Step.CLAIM:
-        return replace(now, phase=Phase.TAKING, started=False)
+        return replace(now, phase=Phase.TAKING, started=False, begun=False)
     if step is Step.ASK:
-        return replace(now, phase=Phase.TAKING, started=False, permitted=True)
+        return replace(now, phase=Phase.TAKING, started=False, begun=False, permitted=True)
     if step is Step.TAKE:
-        return replace(now, phase=Phase.HELD, started=True, failed=False)
-    return replace(now, phase=None, started=False, failed=False, outdated=False)
+        return replace(now, phase=Phase.HELD, started=True, begun=False, failed=False)
+    return replace(now, phase=None, started=False, begun=False, failed=False, outdated=False)
