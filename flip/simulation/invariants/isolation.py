@@ -22,8 +22,8 @@ class Isolated(Invariant):
     """R1 and `on_isolation`: who reaches no quorum knows it, and lets go where that is asked.
 
     A running node that has reached the same few, and no quorum, not even through a helper, for
-    `rotation + ping_timeout * (2 + stretch)`, with the stretch of its health when that
-    began, is not in touch; `ping_timeout` and two
+    `rotation + ping_timeout * (2 + stretch)`, with the greatest stretch of its health since
+    that began, is not in touch; `ping_timeout` and two
     `down` hooks for every slot later its machine serves nothing of a
     system that releases when isolated, unless `down` fails there.
     """
@@ -57,9 +57,10 @@ class Isolated(Invariant):
     def _judge(self, machine: Machine, alone: float) -> None:
         config = self.world.base
         membership = machine.running_node.parts.membership
-        if alone < SLACK:
-            self._stretch[machine.id] = membership.health.stretch
-        stretch = self._stretch.get(machine.id, STRETCH)
+        stretch = membership.health.stretch
+        if alone >= SLACK:  # a node that falls ill while it finds out takes longer
+            stretch = max(stretch, self._stretch.get(machine.id, STRETCH))
+        self._stretch[machine.id] = stretch
         knows = rotation(config) + config.ping_timeout * (2 + stretch) + SLACK
         if alone > knows and membership.in_touch:
             raise self.violated(
