@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from flip.config import Config
 from flip.control.chronicle import Chronicle
 from flip.control.parts import Parts
 from flip.errors import CannotListen
-from flip.holdings.attempts import Runner
 from flip.holdings.departure import RELEASE_LIMIT, leave
 from flip.holdings.grants.asking import Asking
 from flip.holdings.grants.granting import Granting
@@ -25,6 +24,7 @@ from flip.holdings.guard.interface import Guard
 from flip.holdings.hooks import Hook
 from flip.holdings.journal import RETRY, Journal
 from flip.holdings.keeper import Keeper
+from flip.holdings.runner import HookProcesses
 from flip.log import Logger
 from flip.membership.repeat import repeating
 from flip.membership.service import Membership
@@ -57,7 +57,7 @@ class Node(MultiService):
         keys: tuple[bytes, ...],
         wall: Callable[[], float],
         journal: Journal,
-        runner: Runner,
+        runner: HookProcesses,
         hooks: Mapping[str, Mapping[str, Hook]],
         failed: Callable[[], None],
         guard: Guard | None = None,
@@ -85,6 +85,8 @@ class Node(MultiService):
         """
         config, journal = self.config, self.journal
         journal.open()
+        if journal.locked:
+            self._runner.end_former()
         birth = max(int(self._wall() * 1000), journal.incarnation + 1)
         boot = self._rng.getrandbits(63)
         seal = Seal(self._keys, config.id, boot, config.servers, ciphers=self._ciphers)
@@ -162,13 +164,16 @@ class Node(MultiService):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        await leave(self.reactor, self.parts.membership, self.parts.keeper)
+        left = await leave(self.reactor, self.parts.membership, self.parts.keeper)
         self.parts.keeper.stop()
+        # A `down` that went on would undo what the next process does.
+        ended = succeed(None) if left else self._runner.end_all()
         self.parts.grants.stop()
         self.parts.granting.stop()
         self.parts.silence.stop()
         if self._guard is not None:
             await self._guard.stop()
+        await ended
         self._tending.stop()
         await super().stopService()
         self.journal.close()

@@ -26,6 +26,7 @@ from flip.holdings.disk import StateDirectory
 from flip.holdings.guard.daemon import RemoteGuard, longest_hook
 from flip.holdings.hooks import Hook, find_hooks
 from flip.holdings.journal import Journal
+from flip.holdings.roll import Roll
 from flip.holdings.runner import HookRunner
 from flip.node import Node
 from flip.wire.seal import stretch
@@ -107,7 +108,7 @@ class Daemon(MultiService):
             keys=tuple(stretch(key) for key in config.keys),
             wall=time.time,
             journal=Journal(StateDirectory(config.state_dir), now=time.time),
-            runner=HookRunner(reactor, os.environ),
+            runner=HookRunner(reactor, os.environ, roll=Roll(config.state_dir / "hooks")),
             hooks=hooks,
             failed=self._fail,
             guard=_guard(config, reactor),

@@ -94,6 +94,11 @@ class Journal:
         self._disk.unlock()
 
     @property
+    def locked(self) -> bool:
+        """Whether the directory is this process's alone; not where it cannot even be locked."""
+        return self._disk.locked
+
+    @property
     def incarnation(self) -> int:
         """The last one remembered, 0 if none."""
         return self._contents.incarnation

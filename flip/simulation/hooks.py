@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from flip.errors import HookFailed
 from flip.holdings.runner import HookCall, HookResult
@@ -22,7 +22,7 @@ class Hooks:
     """The hook runner of one process: hooks end on time, fail or hang as their machine says.
 
     A hook that takes longer than its timeout, by its machine's clock, is killed
-    then. It goes on when the process that ran it dies.
+    then. It goes on when the process that ran it dies, until the next one starts.
     """
 
     def __init__(self, machine: Machine, reactor: VirtualReactor) -> None:
@@ -39,20 +39,36 @@ class Hooks:
         duration, good = self._fate(call)
         done: Deferred[HookResult] = Deferred()
 
-        def end() -> None:
+        def end(good: bool = good) -> None:
+            if machine.running_hooks.pop(end, None) is None:
+                return
             if call.event == "down" and good:
                 machine.cease(point)
             world.hook_ended(machine, call, good)
-            self._reactor.deliver(report)
+            self._reactor.deliver(lambda: report(good))
 
-        def report() -> None:
+        def report(good: bool) -> None:
             if good:
                 done.callback(HookResult(duration))
             else:
                 done.errback(HookFailed("(exit status 1)"))
 
+        machine.running_hooks[end] = self
         world.schedule(duration, end)
         return done
+
+    def end_former(self) -> None:
+        """Kill what former processes left running: it fails, and what is served stays as it is."""
+        for end, runner in list(self._machine.running_hooks.items()):
+            if runner is not self:
+                end(False)
+
+    def end_all(self) -> Deferred[None]:
+        """End what runs, as production's TERM and KILL do, but without their grace."""
+        for end, runner in list(self._machine.running_hooks.items()):
+            if runner is self:
+                end(False)
+        return succeed(None)
 
     def _fate(self, call: HookCall) -> tuple[float, bool]:
         """The seconds, by the world's time, that a hook takes, and whether it ends well."""

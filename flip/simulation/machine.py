@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -40,6 +41,7 @@ class Machine:
     :ivar guards: the guards that run, of this daemon and maybe of an earlier one.
     :ivar turn: the one of them that may run hooks.
     :ivar left_running: until when the hooks of a killed guard may run.
+    :ivar running_hooks: what ends each hook of an ordinary system, well or not, and who ran it.
     """
 
     def __init__(self, world: World, config: Config, disk: MemoryDisk) -> None:
@@ -65,6 +67,7 @@ class Machine:
         self.guards_started = 0
         self.turn: GuardProcess | None = None
         self.left_running: dict[Point, float] = {}
+        self.running_hooks: dict[Callable[[bool], None], Hooks] = {}
         self._slowness = WORK
         self._lives = 0
         self._mount: Mount | None = None

@@ -30,6 +30,40 @@ def kinds(machine: Machine) -> list[str]:
     return [event.kind for event in machine.running_node.journal.events(10_000)]
 
 
+class OrphanTests(ClusterTestCase):
+    """Hooks that outlive the process that ran them."""
+
+    def test_killed(self) -> None:
+        """A `down` of a killed process does not take away what the next one serves."""
+        for seed in range(10):
+            world = self.story(seed)
+            flip1 = world["flip1"]
+            flip1.slow.add(("down", TWO))
+            flip1.leave()
+            world.run(world.rng.uniform(0.1, 5))
+            flip1.slow.clear()
+            flip1.kill()
+            flip1.start()
+            world.run(SETTLING + 10)
+            self.expect(world, ALL_ACTIVE)
+
+    def test_stopped(self) -> None:
+        """Nor does one that a clean stop gave up waiting for: it ends with the process."""
+        for seed in range(10):
+            world = self.story(seed)
+            flip1 = world["flip1"]
+            flip1.slow.add(("down", TWO))
+            left = flip1.leave()
+            world.run(9)
+            self.successResultOf(left)
+            assert_that(flip1.running_hooks, equal_to({}))
+            assert_that(flip1.held(), equal_to({TWO}))
+            flip1.slow.clear()
+            flip1.start()
+            world.run(SETTLING + 10)
+            self.expect(world, ALL_ACTIVE)
+
+
 class StallTests(ClusterTestCase):
     """SIGSTOP and SIGCONT."""
 

@@ -104,6 +104,28 @@ class StoryTests(DaemonTestCase):
         assert_that(node.wait(5), equal_to(128 + signal.SIGTERM))
         assert_that(time.monotonic() - began, less_than(1.0))
 
+    def test_killed_while_leaving(self) -> None:
+        """A `down` that a killed node left running does not undo what its next process did."""
+        cluster = self.cluster(ping_timeout=2000)
+        armed, started = cluster.root / "armed", cluster.root / "started"
+        down = cluster.system["down"]
+        cluster.system["down"] = cluster.hook(
+            "slow", f'[ -e {armed} ] && {{ echo $$ >> {started}; sleep 3; }}; exec {down} "$@"'
+        )
+        cluster.start()
+        cluster.await_row(ALL_ACTIVE)
+        armed.touch()
+        cluster.nodes["flip1"].send(signal.SIGTERM)
+        cluster.wait(started.exists, 5, "the down hook runs")
+        armed.unlink()
+        since = cluster.kill("flip1")
+        cluster.start("flip1")
+        cluster.await_log("flip1", f"process {started.read_text().strip()}, a hook that an earlier")
+        cluster.wait(lambda: events(cluster, "flip1", TWO, since), 5, "flip1 runs alive again")
+        time.sleep(max(0.0, 3.5 - (time.time_ns() - since) / 1e9))
+        cluster.await_row(ALL_ACTIVE)
+        assert_that(events(cluster, "flip1", TWO, since), equal_to(["alive"]))
+
     def test_frozen(self) -> None:
         """A node that stood still is replaced; when it goes on, it gets its own back (R6)."""
         cluster = self.story()

@@ -39,6 +39,7 @@ from flip.holdings import runner as module
 from flip.holdings.call import DEFAULT_PATH
 from flip.holdings.hooks import Hook
 from flip.holdings.output import LINES
+from flip.holdings.roll import Roll
 from flip.holdings.runner import HookCall, HookResult, HookRunner
 from tests.matchers import all_of, has_entries, has_item, is_not, not_
 
@@ -327,6 +328,49 @@ class ProcessTests(TestCase):
         assert_that(str(error), contains_string("cancelled"))
         while self.runner_still_waits(pid):
             await deferLater(reactor, 0.01)
+
+    async def test_end_all(self) -> None:
+        """All that run are terminated with their groups, and nothing is started any more."""
+        text = "trap 'echo bye; exit 0' TERM; echo $$ > pid; sleep 77 & wait"
+        run = self.run_hook(f"cd {self.directory}; {text}")
+        pid = int(await self.exists("pid"))
+        ended = self.runner.end_all()
+        await ended
+        error = self.failureResultOf(run, HookFailed).value
+        assert_that(str(error), contains_string("flip ends: terminated (it said: bye)"))
+        assert_that(self.runner_still_waits(pid), equal_to(False))
+        assert_that(await self.failure("exit 0"), contains_string("not started, flip ends"))
+
+    async def test_end_all_ignored(self) -> None:
+        """What ignores TERM is killed after the grace."""
+        self.patch(module, "GRACE", 0.1)
+        run = self.run_hook(f"trap '' TERM; echo $$ > {self.directory}/pid; sleep 77; sleep 77")
+        await self.exists("pid")
+        await self.runner.end_all()
+        error = self.failureResultOf(run, HookFailed).value
+        assert_that(str(error), contains_string("flip ends: terminated, then killed"))
+
+    async def test_end_all_of_nothing(self) -> None:
+        """It is over at once; hooks that have ended are forgotten."""
+        await self.run_hook("exit 0")
+        self.successResultOf(self.runner.end_all())
+
+    async def test_left_running(self) -> None:
+        """The next process kills what this one leaves running, and only that."""
+        path = self.directory / "hooks"
+        self.runner = HookRunner(reactor, os.environ, roll=Roll(path))
+        run = self.run_hook(f"trap '' TERM; echo $$ > {self.directory}/pid; sleep 77; sleep 77")
+        pid = int(await self.exists("pid"))
+        await self.run_hook("exit 0")
+        former = path.read_text()
+        path.write_text(former.replace(f"{pid} ", f"{pid} 1"))  # with another start time
+        HookRunner(reactor, os.environ, roll=Roll(path)).end_former()
+        assert_that(self.runner_still_waits(pid), equal_to(True))
+        path.write_text(former)
+        HookRunner(reactor, os.environ, roll=Roll(path)).end_former()
+        error = await self.assertFailure(run, HookFailed)
+        assert_that(str(error), contains_string("killed by SIGKILL"))
+        assert_that(path.read_text(), equal_to(""))
 
     def runner_still_waits(self, pid: int) -> bool:
         try:
