@@ -9,7 +9,6 @@ is shrunk and becomes the regression file of its rule.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import sys
 import time
@@ -20,12 +19,12 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from twisted.logger import globalLogBeginner
 
 from flip.simulation.invariants import Violation
 from flip.simulation.schedules import Schedule, play
 from flip.simulation.schedules.generator import generate
 from flip.simulation.schedules.shrinking import broken, shrink
+from flip.simulation.workers import workers
 from tests.simulation.rules_off import RULES, switched_off
 
 
@@ -58,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     table = Table("rule", "what flip does by it", "survived", "seconds", "what was broken")
     missed = True
     attempt = partial(_attempt, most=options.most, first=options.first, save=options.save)
-    with multiprocessing.get_context("fork").Pool(options.workers, _be_silent) as pool:
+    with workers(options.workers) as pool:
         for rule, number, seconds, report in pool.imap(attempt, options.rules or RULES):
             missed = missed and bool(report)
             told = f"{number}" if report else f"all {number}"
@@ -86,10 +85,6 @@ def _shows(rule: str, invariant: str | None, schedule: Schedule) -> bool:
     with switched_off(rule):
         without = broken(schedule)
     return without == invariant and broken(schedule) is None
-
-
-def _be_silent() -> None:
-    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,13 @@ from typing import Any
 
 from flip.simulation.faults.notation import Span
 from flip.simulation.schedules.schedule import Schedule
+from flip.simulation.schedules.siege import siege
 
 SHORTEST, LONGEST = 3.0, 10.0  # seconds in which faults happen
 FEWEST, MOST = 2, 9  # faults
 SIZES = [(3, 1, 2), (3, 1, 2), (3, 1, 2), (3, 0, 2), (3, 0, 2), (4, 0, 3), (5, 0, 4)]
 NEAR = 0.4  # seconds: what happens at about the same time breaks more
+SIEGES = 0.5  # of the schedules of exclusive systems: the part aimed at their grants
 
 
 def generate(seed: int) -> Schedule:
@@ -20,6 +22,11 @@ def generate(seed: int) -> Schedule:
     rng = random.Random(seed)
     exclusive = bool(seed % 2)
     config = cluster(rng, exclusive=exclusive)
+    if exclusive and rng.random() < SIEGES:
+        duration, faults = siege(rng, config)
+        draw = _Draw(rng, config, duration, EXCLUSIVE)
+        faults += [draw.fault() for _ in range(rng.choice((0, 0, 1, 2)))]
+        return Schedule(config, seed, duration, tuple(sorted(faults, key=_begin)))
     duration = round(rng.uniform(SHORTEST, LONGEST), 1)
     draw = _Draw(rng, config, duration, EXCLUSIVE if exclusive else ORDINARY)
     faults = [draw.fault() for _ in range(rng.randint(FEWEST, MOST))]

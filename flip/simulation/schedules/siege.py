@@ -1,0 +1,84 @@
+"""Schedules aimed at the grants of exclusive systems, where faults at random seldom meet.
+
+An owner, a rival that takes all others for dead and asks the voters without a pause,
+and a moment from which on the owner does not renew its lease, or its grants and
+releases are late. Around that moment voters restart, with and without their disks; clocks
+run as far apart, and `down` takes as long, as is allowed. Two owners are then a matter
+of a rule of docs/exclusive.md, not of luck.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from flip.holdings.grants.lease import kept
+
+STARTING = (0.5, 1.5)  # seconds from the end of the first silence until the rival appears
+CONTEST = 8.0  # seconds in which two want the same
+WAYS = ("cut", "freeze", "late", "stall", "heard")  # not to renew a lease
+WAYS_LONG = ("freeze", "freeze", "stall")  # those in which a long lease is used to its end
+LATENCIES = (300, 800, 1500)  # ms at most
+LONG_LEASE = 6.0  # seconds; of shorter ones 5 % are less than the guard's resolution
+
+
+def siege(rng: random.Random, config: dict[str, Any]) -> tuple[float, list[str]]:
+    """How long it takes, in seconds, and the faults in any order."""
+    lease = config["cluster"]["system"]["s"]["lease"] / 1000
+    # Fresh voters are silent first: nobody owns anything before.
+    begin = kept(lease) + rng.uniform(*STARTING)
+    ids = list(config["servers"])
+    there, here = rng.sample([id for id in ids if "systems" in config["servers"][id]], 2)
+    if rng.random() < 0.25:
+        return _contest(rng, there, here, begin)
+    return _last_word(rng, there, here, ids, begin, lease)
+
+
+def _contest(rng: random.Random, there: str, here: str, begin: float) -> tuple[float, list[str]]:
+    """Two want everything for long, and withdraw and claim anew: releases come late."""
+    end = round(begin + CONTEST, 2)
+    whole = f"{begin:.2f}-{end}"
+    faults = [f"mistrust {there},{here}@{whole}", f"latency 1-{rng.choice(LATENCIES)}ms@{whole}"]
+    if rng.random() < 0.5:
+        faults.append(f"reorder 30%@{whole}")
+    if rng.random() < 0.5:
+        faults.append(f"cut {there}/{here}@{whole}")
+    return end, faults
+
+
+def _last_word(
+    rng: random.Random, there: str, here: str, ids: list[str], begin: float, lease: float
+) -> tuple[float, list[str]]:
+    """From a moment on the owner renews nothing; its lease is not over yet."""
+    others = [id for id in ids if id != there]
+    # The rival's own vote binds it to the owner, or does not any more.
+    last = begin + rng.choice((0.3, 1.2 * kept(lease))) * rng.uniform(0.8, 1.2)
+    end = round(last + kept(lease) + 1.5, 2)
+    whole, rest = f"{begin:.2f}-{end}", f"{last:.2f}-{end}"
+    faults = [f"mistrust {here}@{whole}", f"cut {there}/{here}@{whole}"]
+    long = lease >= LONG_LEASE
+    silent = rng.choice(WAYS_LONG if long else WAYS)
+    if silent == "cut":
+        faults.append(f"cut {there}/{','.join(others)}@{rest}")
+    elif silent == "freeze":
+        # Only the guard acts, at the deadline: a daemon that is alone lets go before that.
+        faults.append(f"freeze {there}@{rest}")
+    elif silent == "late":
+        faults.append(f"latency 1-{rng.choice(LATENCIES)}ms@{whole}")
+        faults.append(f"cut-one-way {there}/{','.join(others)}@{rest}")
+    elif silent == "stall":
+        # Grants that came while it stood still wait for it.
+        stall = rng.uniform(0.1, 0.9) * lease
+        faults.append(f"latency 1-{rng.choice(LATENCIES)}ms@{whole}")
+        faults.append(f"freeze {there}@{last:.2f}-{last + stall:.2f}")
+        faults.append(f"cut {there}/{','.join(others)}@{last + 0.3:.2f}-{end}")
+    if silent == "heard" or (not long and rng.random() < 0.4):
+        kind = rng.choice(("restart", "restart-empty"))
+        voters = [id for id in others if id != here]
+        moment = last + rng.uniform(-0.1, 0.4) * min(lease, 1.0)
+        faults.append(f"{kind} {','.join(voters)}@{moment:.2f}")
+    if long or rng.random() < 0.5:
+        faults.append(f"slow-hook {there}/down@{whole}")
+    if long or rng.random() < 0.3:
+        faults += [f"drift {there}:-5%@0.1-{end}", f"drift {','.join(others)}:+5%@0.1-{end}"]
+    return end, faults
