@@ -280,6 +280,7 @@ class WatchTests(GuardTestCase):
         if not sys.platform.startswith("linux"):
             self.skipTest("needs PR_SET_PDEATHSIG")
         pid = self.hold("exec sleep 60", DONE)
+        self.await_line("alive")
         other = HookCall(
             self.call("down", "sleep 0.5; echo over >> " + str(self.record)).hook,
             "down",
