@@ -14,7 +14,7 @@ SHORTEST, LONGEST = 3.0, 10.0  # seconds in which faults happen
 FEWEST, MOST = 2, 9  # faults
 SIZES = [(3, 1, 2), (3, 1, 2), (3, 1, 2), (3, 0, 2), (3, 0, 2), (4, 0, 3), (5, 0, 4)]
 NEAR = 0.4  # seconds: what happens at about the same time breaks more
-SIEGES = 0.5  # of the schedules of exclusive systems: the part aimed at their grants
+SIEGES = 0.4  # of the schedules of exclusive systems: the part aimed at their grants
 
 
 def generate(seed: int) -> Schedule:
@@ -62,7 +62,7 @@ def cluster(rng: random.Random, *, exclusive: bool) -> dict[str, Any]:
         timeout, patience = rng.choice([300, 600]), rng.choice([500, 1000])
         shortest = patience + 2 * timeout
         system |= {"exclusive": True, "hook_timeout": timeout}
-        system["lease"] = rng.choice([shortest, shortest, 2 * shortest, 6000])
+        system["lease"] = rng.choice([shortest, shortest, shortest, 2 * shortest, 6000])
         config["ping_timeout"] = patience
     elif rng.random() < 0.4:
         system |= {
