@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="a sample, about 2 minutes (default)")
-    size.add_argument("--full", action="store_true", help="the grid, about 20 minutes")
+    size.add_argument("--full", action="store_true", help="the grid, 20 to 30 minutes")
     parser.add_argument("--stopped", type=int, nargs="+", metavar="C", help="stopped at once")
     parser.add_argument("--seeds", type=int, default=1, help="trials of each kind (1)")
     parser.add_argument("--detectors", nargs="+", choices=DETECTORS, default=DETECTORS)
