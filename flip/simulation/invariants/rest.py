@@ -23,7 +23,7 @@ class Rest:
     other, and the neighbours of a single owner send to it (R6); what a node claims
     it holds, and that is what its machine serves; the digests of all nodes agree;
     every member is alive to every other. And nobody will act by itself yet: no hook
-    that failed waits for another try, and every voter may speak.
+    runs or, having failed, waits for another try, and every voter may speak.
     """
 
     def __init__(self, world: World) -> None:
@@ -97,5 +97,8 @@ def _pending(machine: Machine) -> Iterator[str]:
     for keeper in parts.keeper.systems.values():
         for datum, error in keeper.failures().items():
             yield f"{machine.id}: {datum}: {error}"
+        for datum, holding in keeper.holdings.items():
+            if holding.running is not None:
+                yield f"{machine.id} runs {holding.running} for {datum}"
     if parts.silence.alarm:
         yield f"{machine.id}: {parts.silence.alarm}"
