@@ -147,9 +147,11 @@ class HookTests(GuardTestCase):
         """None is ignored or blocked in a hook, although the guard ignores some."""
         self.send(Run(1, self.call("down", "grep -E 'Sig(Ign|Blk)' /proc/self/status")))
         lines = [r.line for r in self.until(Ended) if isinstance(r, Said)]
-        masks = {line[-16:] for line in lines if line.startswith("Sig")}
+        # The C library keeps two signals to itself: nobody can set or clear them.
+        ours = sum(1 << (number - 1) for number in signal.valid_signals())
+        masks = [int(line[-16:], 16) & ours for line in lines if line.startswith("Sig")]
         if sys.platform.startswith("linux"):
-            assert_that(masks, equal_to({"0" * 16}))
+            assert_that(masks, equal_to([0, 0]))
 
     def test_priority(self) -> None:
         """What the guard may have of it is not for its hooks."""
