@@ -21,6 +21,7 @@ from flip.simulation.schedules.schedule import Schedule
 from flip.simulation.world import World
 
 LEAVING = 10.5  # seconds in which a clean stop ends, with or without its hooks
+SIGNAL = 0.2  # seconds after which a slow process has heard of a signal
 STARTING = 5.0  # seconds that a node may take to settle, beyond its probes
 STRETCH = 4  # times as long as others a node's probes may take
 
@@ -111,6 +112,7 @@ def mend(world: World, faults: Iterable[Fault]) -> None:
 
 def _recover(world: World) -> Outcome:
     mended = world.now
+    world.run(SIGNAL)
     world.run_until(lambda: not _leaving(world), LEAVING)
     rest = Rest(world)
     try:
