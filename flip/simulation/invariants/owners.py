@@ -34,7 +34,8 @@ class Overlaps(Invariant):
     moment from which, without a break, both may act (R1: in touch and settled),
     both count each other as present, and each knows the other's claim. Not
     counted: while packets are lost at random or late, and until the sickest node, whose
-    last question got lost so, has asked again; and where a `down` hook fails.
+    last question got lost so, has asked again; while an `alive` hook, which `down` must
+    wait for, still runs; and where a `down` hook fails.
 
     :ivar longest: seconds for which any two that reach each other have served the
         same point, whatever they knew.
@@ -127,8 +128,10 @@ class Overlaps(Invariant):
             return False
         keeper, roster = machine.node.parts.keeper, machine.node.parts.membership.roster
         claims = roster[other].claims
+        holding = keeper.systems[system].holdings.get(datum)
         return (
             keeper.gate.open
+            and (holding is None or holding.running != "alive")
             and roster.state(other) in (State.ALIVE, State.PROBABLY_DOWN)
             and claims is not None
             and claims.get(system, {}).get(datum) is Phase.HELD
