@@ -77,6 +77,8 @@ def play(schedule: Schedule, watch: Callable[[World], object] = lambda world: No
             world.start()
             world.run(schedule.duration)
             mend(world, schedule.parsed)
+            if any(fault.kind == "leave" for fault in schedule.parsed):
+                world.run(SIGNAL)
             outcome = _recover(world)
             if failures:
                 raise world.violation(f"a node failed: {failures[0].getTraceback()}", "Error")
@@ -112,7 +114,6 @@ def mend(world: World, faults: Iterable[Fault]) -> None:
 
 def _recover(world: World) -> Outcome:
     mended = world.now
-    world.run(SIGNAL)
     world.run_until(lambda: not _leaving(world), LEAVING)
     rest = Rest(world)
     try:
