@@ -15,7 +15,8 @@ from hamcrest import assert_that, contains_string, empty, equal_to, greater_than
 from twisted.trial.unittest import SynchronousTestCase
 
 import flip.cli
-from flip.config.settings import SERVER, SYSTEM, TOP
+from flip.config.settings import SERVER, TOP
+from flip.config.system_settings import SYSTEM
 from flip.simulation.faults import KINDS, read
 
 ROOT = Path(__file__).parent.parent

@@ -108,7 +108,7 @@ def replicate(data: Sequence[str], servers: Sequence[str], eligible: Collection[
     return {server: list(data) if server in eligible else [] for server in servers}
 
 
-# By the name that a configuration's "type" stands for (flip.config.settings.TYPES).
+# By the name that a configuration's "type" stands for (flip.config.vocabulary.TYPES).
 TOPOLOGIES: Mapping[str, Topology] = {
     topology.name: topology
     for topology in (

@@ -12,8 +12,10 @@ from flip.config import exclusive
 from flip.config.addresses import normal
 from flip.config.parts import Parts, Section, listed
 from flip.config.paths import Paths
-from flip.config.settings import SYSTEM, TOP, TYPES, default
+from flip.config.settings import TOP, default
+from flip.config.system_settings import SYSTEM
 from flip.config.values import Config, Server, System
+from flip.config.vocabulary import TYPES
 
 
 def config(parts: Parts, id: str, file: Path, paths: Paths) -> Config:

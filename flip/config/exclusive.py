@@ -9,14 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from flip.config.parts import Parts, Section
 from flip.config.places import Fault, meant, shown
-from flip.config.settings import (
-    EXCLUSIVE_HOOK_TIMEOUT,
-    GUARD_DELAY,
-    MAX_VOTERS,
-    TOP,
-    TYPES,
-    default,
-)
+from flip.config.settings import TOP, default
+from flip.config.vocabulary import EXCLUSIVE_HOOK_TIMEOUT, GUARD_DELAY, MAX_VOTERS, TYPES
 
 MAX_DATUM = 256  # bytes; a question about one data point has to fit the smallest `max_packet`
 OWN = ("lease", "voters")  # the settings that no other system has

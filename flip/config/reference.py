@@ -11,7 +11,9 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 
-from flip.config.settings import REQUIRED, SERVER, SYSTEM, TOP, Setting, schema
+from flip.config.settings import SERVER, TOP, schema
+from flip.config.system_settings import SYSTEM
+from flip.config.vocabulary import REQUIRED, Setting
 
 HEAD = """\
 # Configuration

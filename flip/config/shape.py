@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from flip.config.fit import fits, has_repeated_texts, is_address
 from flip.config.places import Fault, Path, closest, meant, place, shown
-from flip.config.settings import SERVER, SYSTEM, TOP, schema
+from flip.config.settings import SERVER, TOP, schema
+from flip.config.system_settings import SYSTEM
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.allocation.topology import TOPOLOGIES, Division, replicate, shard
-from flip.config.settings import TYPES
+from flip.config.vocabulary import TYPES
 
 laws = settings(deadline=None, derandomize=True, max_examples=200)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from flip.config.settings import SERVER, SYSTEM, TOP
+from flip.config.settings import SERVER, TOP
+from flip.config.system_settings import SYSTEM
 from tests.config.case import GOOD
 
 NAMES = sorted({setting.name for setting in (*TOP, *SERVER, *SYSTEM)} | {"system", "flip", "ip"})

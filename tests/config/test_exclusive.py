@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flip.config.exclusive import MAX_DATUM, hook_timeout, lease, shortest_lease
-from flip.config.settings import MAX_VOTERS
+from flip.config.vocabulary import MAX_VOTERS
 from tests.config.case import ConfigurationCase
 from tests.matchers import has_item, is_not
 

@@ -12,7 +12,8 @@ import flip
 from flip.config import load
 from flip.config.doubts import DOUBTS
 from flip.config.reference import EXAMPLE, RULES, reference
-from flip.config.settings import SERVER, SYSTEM, TOP
+from flip.config.settings import SERVER, TOP
+from flip.config.system_settings import SYSTEM
 from tests.matchers import only_contains
 
 PAGE = Path(flip.__file__).parent.parent / "docs" / "configuration.md"

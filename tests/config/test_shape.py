@@ -7,8 +7,9 @@ from typing import Any
 from hamcrest import assert_that, contains_inanyorder, empty, ends_with, equal_to, has_key
 from twisted.trial.unittest import SynchronousTestCase
 
-from flip.config.settings import SERVER, SYSTEM, TOP, schema
+from flip.config.settings import SERVER, TOP, schema
 from flip.config.shape import faults
+from flip.config.system_settings import SYSTEM
 from tests.config.case import ConfigurationCase
 
 KEYS = "a text that is not empty, or a list of such texts, each once"

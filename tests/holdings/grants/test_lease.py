@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from flip.config import settings
+from flip.config import vocabulary
 from flip.config.exclusive import shortest_lease
 from flip.holdings.grants.lease import DRIFT, NOTICE, Terms, kept, majority, voters_hash
 from flip.holdings.guard.interface import RESOLUTION
@@ -65,7 +65,7 @@ class TermsTests(SynchronousTestCase):
 
     def test_guard(self) -> None:
         """The configuration knows by how much the guard may be late."""
-        assert_that(settings.GUARD_DELAY, close_to(RESOLUTION * 1000, 1e-9))
+        assert_that(vocabulary.GUARD_DELAY, close_to(RESOLUTION * 1000, 1e-9))
 
     @given(st.floats(10, 10_000), st.floats(10, 10_000))
     def test_shortest_lease(self, ping: float, hook: float) -> None:

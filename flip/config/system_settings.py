@@ -1,0 +1,107 @@
+"""The settings of a system, each declared once."""
+
+from __future__ import annotations
+
+from flip.config.vocabulary import (
+    DATA,
+    EXCLUSIVE_HOOK_TIMEOUT,
+    FLAG,
+    GUARD_DELAY,
+    HOOK,
+    MAX_VOTERS,
+    OBJECT,
+    REQUIRED,
+    TYPES,
+    VOTERS,
+    Setting,
+    milliseconds,
+    one_of,
+    whole,
+)
+
+SYSTEM = (
+    Setting("alive", HOOK, REQUIRED, "The hook that makes a data point live on this node."),
+    Setting("down", HOOK, REQUIRED, "The hook that takes it away from this node."),
+    Setting(
+        "type",
+        one_of(*TYPES),
+        REQUIRED,
+        "shard (also sharded): each data point on one server, evenly divided; replicate (also"
+        " replicated): each on every server.",
+    ),
+    Setting(
+        "config",
+        OBJECT,
+        None,
+        "Handed to the hooks, on top of `cluster.config`: at most 100,000 bytes of JSON.",
+        "`{}`",
+    ),
+    Setting("data", DATA, REQUIRED, "The data points, in an order that counts."),
+    Setting(
+        "delay",
+        milliseconds(0),
+        50,
+        "How long several starts and returns are gathered to become one plan.",
+    ),
+    Setting(
+        "hook_timeout",
+        milliseconds(10),
+        None,
+        "How long a hook may run; then it is terminated, and killed a second later. In an exclusive"
+        " system it is killed by then.",
+        f"`10000`; `{EXCLUSIVE_HOOK_TIMEOUT}` in an exclusive system",
+    ),
+    Setting("hook_concurrency", whole(1, 1000), 4, "How many hooks of the system run at once."),
+    Setting(
+        "remove_on_start",
+        FLAG,
+        True,
+        "Whether a starting node runs `down` for all data points that are not its own, or only"
+        " for what it held before; without its journal it cannot tell, and means all. In an"
+        " exclusive system it always means all.",
+    ),
+    Setting(
+        "on_isolation",
+        one_of("hold", "release"),
+        None,
+        "What a node that reaches no quorum does with what it holds: keep it (the other side of a"
+        " partition may take it over too, until that heals) or let go of it.",
+        "`hold`; an exclusive system always releases",
+    ),
+    Setting(
+        "alive_attempts",
+        whole(1, 1000),
+        3,
+        "Failures of `alive` in a row after which another server takes over.",
+    ),
+    Setting(
+        "retry_after",
+        milliseconds(0),
+        60000,
+        "How long a server that gave up stays out, unless `flip retry` lets it in before.",
+    ),
+    Setting(
+        "exclusive",
+        FLAG,
+        False,
+        "Whether no data point may ever have two owners: a server serves one only while a majority"
+        " of `voters` has granted it the right to, and nobody serves where there is no majority.",
+    ),
+    Setting(
+        "lease",
+        milliseconds(10),
+        None,
+        "How long a voter's grant counts, from when it was asked for: at least `ping_timeout`"
+        f" + `hook_timeout` + the longer of `hook_timeout` and {GUARD_DELAY}. A takeover after a"
+        " crash may wait for as long.",
+        "2 x `ping_timeout` + 2 x `hook_timeout`",
+    ),
+    Setting(
+        "voters",
+        VOTERS,
+        None,
+        "The servers that grant an exclusive system's data points. An odd number is best; change"
+        " them one at a time.",
+        f"all servers, if they are at most {MAX_VOTERS}",
+    ),
+)
