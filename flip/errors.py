@@ -78,6 +78,17 @@ class HookFailed(FlipError):
     """A hook did not end well."""
 
 
+class AddressError(FlipError):
+    """The kernel did not do this with an address.
+
+    :ivar errno: the kernel's error number, of `errno`; 0: its answer was none.
+    """
+
+    def __init__(self, details: str, errno: int = 0) -> None:
+        super().__init__(details)
+        self.errno = errno
+
+
 class StateDirectoryInUse(FlipError):
     """Another live node uses this state directory."""
 

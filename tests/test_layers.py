@@ -25,24 +25,31 @@ BASE = {"flip", "flip.errors", "flip.log"}
 LAYERS: dict[str, set[str]] = {
     "flip.errors": set(),
     "flip.log": set(),
+    "flip.addresses": {"flip.hooks"},  # for its frames
     "flip.config": set(),
     "flip.wire": {"flip.config"},
     "flip.membership": {"flip.config", "flip.wire"},
     "flip.allocation": {"flip.config"},
-    "flip.holdings": {"flip.config", "flip.wire", "flip.membership", "flip.allocation"},
+    "flip.holdings": {
+        "flip.addresses", "flip.config", "flip.wire", "flip.membership", "flip.allocation",
+    },
     "flip.control": {
-        "flip.config", "flip.wire", "flip.membership", "flip.allocation", "flip.holdings",
+        "flip.addresses", "flip.config", "flip.wire", "flip.membership", "flip.allocation",
+        "flip.holdings",
     },
     "flip.node": {
-        "flip.config", "flip.wire", "flip.membership", "flip.allocation", "flip.holdings",
+        "flip.addresses", "flip.config", "flip.wire", "flip.membership", "flip.allocation",
+        "flip.holdings",
         "flip.control",
     },
     "flip.tap": {
-        "flip.config", "flip.wire", "flip.membership", "flip.allocation", "flip.holdings",
+        "flip.addresses", "flip.config", "flip.wire", "flip.membership", "flip.allocation",
+        "flip.holdings",
         "flip.control", "flip.node",
     },
     "flip.simulation": {
-        "flip.config", "flip.wire", "flip.membership", "flip.allocation", "flip.holdings",
+        "flip.addresses", "flip.config", "flip.wire", "flip.membership", "flip.allocation",
+        "flip.holdings",
         "flip.control", "flip.node",
     },
 }  # fmt: skip
@@ -53,7 +60,8 @@ TOP = {"flip"}  # flip/__init__.py
 # Below control, time and chance are arguments: what reads them at import or by
 # itself could not run on a virtual clock.
 ON_VIRTUAL_TIME = {
-    "flip.config", "flip.wire", "flip.membership", "flip.allocation", "flip.holdings",
+    "flip.addresses", "flip.config", "flip.wire", "flip.membership", "flip.allocation",
+    "flip.holdings",
 }  # fmt: skip
 CLOCKS = {
     "time.time", "time.monotonic", "time.sleep", "time.clock_gettime", "time.perf_counter",
