@@ -89,6 +89,10 @@ class AddressError(FlipError):
         self.errno = errno
 
 
+class CheckFailed(FlipError):
+    """A health check says that this node cannot serve."""
+
+
 class StateDirectoryInUse(FlipError):
     """Another live node uses this state directory."""
 
