@@ -70,6 +70,7 @@ class OwnRecord:
         status: Status | None = None,
         claims: Claims | None = None,
         ineligible: tuple[str, ...] | None = None,
+        standings: bytes | None = None,
         concerns: frozenset[str] = frozenset(),
     ) -> None:
         """Write the parts that are given; does nothing when none of them is new."""
@@ -78,6 +79,8 @@ class OwnRecord:
             changes["status"] = status
         if ineligible is not None:
             changes["ineligible"] = ineligible
+        if standings is not None:
+            changes["standings"] = standings
         if claims is not None:
             self.claims = claims
             self._body = encode_claims(claims, self._data)

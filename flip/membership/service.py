@@ -183,12 +183,19 @@ class Membership(Service):
         self,
         *,
         status: Status | None = None,
+        standings: bytes | None = None,
         claims: Claims | None = None,
         ineligible: tuple[str, ...] | None = None,
         concerns: frozenset[str] = frozenset(),
     ) -> None:
         """Write this node's record; `concerns` hear of it first."""
-        self.own.amend(status=status, claims=claims, ineligible=ineligible, concerns=concerns)
+        self.own.amend(
+            status=status,
+            claims=claims,
+            ineligible=ineligible,
+            standings=standings,
+            concerns=concerns,
+        )
 
     def listen(self) -> None:
         """Open the sockets.
@@ -318,7 +325,8 @@ class Membership(Service):
 
 def _head(record: Record) -> tuple[object, ...]:
     """What of a record is worth telling on at once: not every single claim."""
-    return record.incarnation, record.status, record.ineligible, record.config_digest
+    fitness = record.ineligible, record.standings
+    return record.incarnation, record.status, fitness, record.config_digest
 
 
 def _call_each(observers: list[Callable[[], None]]) -> None:

@@ -26,6 +26,7 @@ Incarnation = Annotated[int, msgspec.Meta(ge=0, lt=INCARNATIONS)]
 # What members make a node remember is bounded, even when one of them is out of order.
 Name = Annotated[str, msgspec.Meta(max_length=255)]
 Digest = Annotated[bytes, msgspec.Meta(max_length=64)]
+Standings = Annotated[bytes, msgspec.Meta(max_length=4096)]
 Datum = Annotated[str, msgspec.Meta(max_length=256)]  # of an exclusive system
 LONGEST_LEASE = 24 * 3600 * 1000  # milliseconds, as configurations allow
 
@@ -47,7 +48,8 @@ class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
     identity; the life with the greater (birth, boot) is the younger one.
     `claims_hash` names the claims that belong to this record; the claims travel
     beside it when they fit. `ineligible` lists systems that must not be given
-    to this member. `protocol` is the newest version that the member speaks.
+    to this member, and `standings` why: a byte for each (`flip.wire.standing`).
+    `protocol` is the newest version that the member speaks.
     """
 
     member: Name
@@ -61,6 +63,7 @@ class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
     claims_hash: Digest = b""
     ineligible: tuple[Name, ...] = ()
     protocol: int = 1
+    standings: Standings = b""
 
     @property
     def stamp(self) -> tuple[int, int]:

@@ -60,9 +60,9 @@ class CodecTests(SynchronousTestCase):
 
     def test_as_written_down(self) -> None:
         """The arrays are those of docs/protocol.md."""
-        record = Record("a", 5, 6, Status.ACTIVE, 4, 3, b"config", 2, b"hash", ("ip",), 1)
+        record = Record("a", 5, 6, Status.ACTIVE, 4, 3, b"config", 2, b"hash", ("ip",), 1, b"\4")
         update = Update("a", record, b"claims", 5, ("b",))
-        raw_record = ["a", 5, 6, 1, 4, 3, b"config", 2, b"hash", ["ip"], 1]
+        raw_record = ["a", 5, 6, 1, 4, 3, b"config", 2, b"hash", ["ip"], 1, b"\4"]
         raw = [["a", raw_record, b"claims", 5, ["b"]]]
         points = (("x", ClaimNumber(7, 2)),)
         for message, expected in (
@@ -111,7 +111,7 @@ class RollingUpgradeTests(SynchronousTestCase):
 
     def test_newer_records(self) -> None:
         """So are those at the end of an update and of a record."""
-        record = [*BARE_RECORD, 0, b"", [], 2, {"new": "field"}]
+        record = [*BARE_RECORD, 0, b"", [], 2, b"", {"new": "field"}]
         update = ["a", record, None, 0, [], b"new", ["field"]]
         message = decode_datagram(pack([5, 5, 9, [update], "new field"]))
         expected = Record("a", 5, 6, Status.ACTIVE, 4, 3, b"config", protocol=2)
