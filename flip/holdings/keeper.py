@@ -244,10 +244,14 @@ class Keeper:
     def _found_down(self) -> None:
         if self._stopped:
             return
-        news = self._journal.note_down(self._membership.roster.buried)
+        roster = self._membership.roster
+        news = self._journal.note_down(roster.buried)
         downs = self._journal.downs_since(FLAPPING_WINDOW)
         seconds = penalty(downs)
-        if seconds and news:
+        # Late news, of an incarnation that it has refuted and acted since, counts for
+        # the next time: to go away again now would be one more outage, not one less.
+        late = self.gate.open and roster.buried < roster[roster.me].incarnation
+        if seconds and news and not late:
             text = (
                 f"voted down {downs} times in {FLAPPING_WINDOW / 60:.0f} minutes:"
                 f" ineligible for {seconds:.0f} s"

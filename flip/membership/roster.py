@@ -66,6 +66,7 @@ class Roster:
         self._left: set[str] = set()
         self._unread: set[str] = set()
         self._observers: list[Callable[[Change], None]] = []
+        self._mourners: list[Callable[[], None]] = []
         self._undelivered: deque[Change] = deque()
         self._delivering = False
 
@@ -109,6 +110,10 @@ class Roster:
         """Call `observer` after every merge that changed a member."""
         self._observers.append(observer)
 
+    def on_buried(self, observer: Callable[[], None]) -> None:
+        """Call `observer` whenever `buried` rose, before the votes that say so are refuted."""
+        self._mourners.append(observer)
+
     def state(self, id: str) -> State:
         """What the votes, or the member's own good-bye, say of a member."""
         member = self._members[id]
@@ -142,11 +147,14 @@ class Roster:
 
     def merge(self, updates: Iterable[Update], source: str) -> None:
         """Learn what `source` knows; observers hear of each member that changed."""
-        members = self._members
+        members, buried = self._members, self.buried
         for update in updates:
             member = members.get(update.member)
             if member is not None and update != member.update:  # most gossip is repetition
                 self._merge_one(member, update, source)
+        if self.buried != buried:
+            for observer in self._mourners:
+                observer()
         self._deliver()
 
     def learn_lists(self, lists: Mapping[bytes, tuple[str, ...]]) -> None:

@@ -66,10 +66,8 @@ class Membership(Service):
         self._rng = rng
         self._raised = raised
         self._touch_observers: list[Callable[[], None]] = []
-        self._found_down_observers: list[Callable[[], None]] = []
         self._doubled_observers: list[Callable[[bool], None]] = []
         self._ports: list[Any] = []
-        self._buried = 0
         data = {name: system.data for name, system in config.systems.items()}
         addresses = {id: (server.ip, server.port) for id, server in config.servers.items()}
         self.health = Health()
@@ -172,8 +170,8 @@ class Membership(Service):
         self._touch_observers.append(observer)
 
     def on_found_down(self, observer: Callable[[], None]) -> None:
-        """Call `observer` whenever this node learns that it was voted down."""
-        self._found_down_observers.append(observer)
+        """Call `observer` as soon as this node learns that it was voted down."""
+        self.roster.on_buried(observer)
 
     def on_doubled(self, observer: Callable[[bool], None]) -> None:
         """Call `observer` when another process has this id; True: this one is the younger."""
@@ -254,13 +252,7 @@ class Membership(Service):
         self.protocol.reconciled(peer)
         self._judge()
 
-    def _learn_of_burial(self) -> None:
-        if self.roster.buried > self._buried:
-            self._buried = self.roster.buried
-            _call_each(self._found_down_observers)
-
     def _judge(self) -> None:
-        self._learn_of_burial()
         was_in_touch = self.touch.in_touch
         if self.touch.judge():
             if self.touch.in_touch and not was_in_touch:

@@ -237,7 +237,6 @@ class StandIn:
         self.concerned: list[str] = []
         self.pushes = 0
         self._touch: list[Callable[[], None]] = []
-        self._found_down: list[Callable[[], None]] = []
         record = Record("me", 5, 0, Status.JOINING, 5, 9, config.digest, config.config_version)
         self.own = OwnRecord(
             self.roster,
@@ -272,7 +271,7 @@ class StandIn:
         self._touch.append(observer)
 
     def on_found_down(self, observer: Callable[[], None]) -> None:
-        self._found_down.append(observer)
+        self.roster.on_buried(observer)
 
     def become(self, *, in_touch: bool, settled: bool) -> None:
         """Change what is known of the quorum, and tell."""
@@ -281,7 +280,5 @@ class StandIn:
             observer()
 
     def find_down(self) -> None:
-        """Learn of having been voted down."""
-        self.roster.buried += 1
-        for observer in self._found_down:
-            observer()
+        """Learn that all others voted it down."""
+        self.roster.accuse("me", self.own.record.incarnation, self.roster.others)

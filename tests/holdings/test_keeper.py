@@ -386,6 +386,35 @@ class FlappingTests(KeeperTestCase):
         events = [event for event in self.journal.events(10) if event.kind == "flapping"]
         assert_that(events, has_length(8))
 
+    def test_acting(self) -> None:
+        """A node that acts is kept out as well: its data moved, and are to stay there."""
+        self.hold_own()
+        self.find_down()
+        assert_that(self.find_down(), equal_to(("ip",)))
+
+    def test_late_news(self) -> None:
+        """Old news reach a node that is back and acts: they count, it announces and stays."""
+        self.find_down()
+        self.hold_own()
+        own = self.membership.own.record.incarnation
+        self.membership.roster.accuse("me", own, ("flip1",))
+        assert_that(self.membership.own.record.incarnation, equal_to(own + 1))
+        self.membership.roster.accuse("me", own, ("flip1", "flip2"))
+        assert_that(
+            [self.wait(), self.membership.own.record.ineligible], equal_to([["alive a"], ()])
+        )
+        self.membership.become(in_touch=False, settled=False)
+        assert_that(self.find_down(), equal_to(("ip",)))
+        assert_that(self.journal.downs_since(600), equal_to(3))
+
+    def test_late_news_at_once(self) -> None:
+        """The same news, before it acts again, keep it out."""
+        self.find_down()
+        own = self.membership.own.record.incarnation
+        self.membership.roster.accuse("me", own, ("flip1",))
+        self.membership.roster.accuse("me", own, ("flip1", "flip2"))
+        assert_that(self.membership.own.record.ineligible, equal_to(("ip",)))
+
     def test_rare(self) -> None:
         """Two times more than ten minutes apart are not."""
         self.find_down()

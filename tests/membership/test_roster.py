@@ -232,9 +232,13 @@ class VoteTests(SynchronousTestCase):
         view.merge((Update("a", record("a", 5)),), "a")
         view.accuse("a", 5, ("b",))
         view.merge((Update("a", record("a", 6)),), "a")
+        told: list[int] = []
+        view.on_buried(lambda: told.append(view.buried))
         assert_that(view.buried, equal_to(0))
         view.accuse("a", 5, ("b", "c", "d"))
         assert_that((view.buried, view.state("a")), equal_to((5, State.ALIVE)))
+        view.accuse("a", 5, ("b", "c", "d"))
+        assert_that(told, equal_to([5]))
 
 
 class WitnessTests(SynchronousTestCase):

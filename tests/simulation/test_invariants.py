@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from hamcrest import assert_that, contains_string, equal_to
+from hamcrest import assert_that, contains_string, empty, equal_to
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.holdings.call import Hook, HookCall
 from flip.simulation.invariants import Violation
+from flip.simulation.invariants.rest import Rest
 from flip.simulation.world import World
 from flip.wire.claims import Phase
 from tests.cluster.case import ALL_ACTIVE, FLIP1_DOWN, STORY, TWO, at_rest, holdings
@@ -53,6 +54,14 @@ class InvariantTests(SynchronousTestCase):
         with self.assertRaises(Violation) as caught:
             self.world.run(1)
         assert_that(str(caught.exception), contains_string("serves 192.168.0.2 and does not claim"))
+
+    def test_rest(self) -> None:
+        """All is well, and yet a penalty that ends will move something."""
+        self.world.run(1)
+        rest = Rest(self.world)
+        assert_that(list(rest.missing()), empty())
+        self.world["flip1"].running_node.parts.keeper.fitness.exclude("it flaps", 1.0)
+        assert_that([*rest.missing()][-1], equal_to("flip1 is ineligible for ip: it flaps"))
 
     def call(self, event: str, datum: str) -> HookCall:
         """One of flip's hooks."""

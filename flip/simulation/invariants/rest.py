@@ -23,7 +23,8 @@ class Rest:
     other, and the neighbours of a single owner send to it (R6); what a node claims
     it holds, and that is what its machine serves; the digests of all nodes agree;
     every member is alive to every other. And nobody will act by itself yet: no hook
-    runs or, having failed, waits for another try, and every voter may speak.
+    runs or, having failed, waits for another try, nobody keeps out of something
+    for a time, and every voter may speak.
     """
 
     def __init__(self, world: World) -> None:
@@ -94,6 +95,9 @@ def _doubts(machine: Machine) -> Iterator[str]:
 
 def _pending(machine: Machine) -> Iterator[str]:
     parts = machine.running_node.parts
+    fitness = parts.keeper.fitness
+    for system in fitness.ineligible:
+        yield f"{machine.id} is ineligible for {system}: {fitness.reasons(system)}"
     for keeper in parts.keeper.systems.values():
         for datum, error in keeper.failures().items():
             yield f"{machine.id}: {datum}: {error}"
