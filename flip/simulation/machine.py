@@ -18,7 +18,9 @@ from flip.simulation.disk import MemoryDisk, Mount
 from flip.simulation.distributions import Distribution
 from flip.simulation.guard import GuardProcess, guard_of
 from flip.simulation.hooks import HOOK_TIME, Hooks
+from flip.simulation.placement import Placement, interfaces
 from flip.simulation.reactor import WORK, VirtualReactor
+from flip.simulation.stack import Stack
 
 if TYPE_CHECKING:
     from flip.simulation.world import World
@@ -32,8 +34,10 @@ Point = tuple[str, str]
 class Machine:
     """A host: its disk and what it serves outlive the processes that run on it.
 
-    :ivar served: what the hooks made live here; counted from the start of
-        `alive` to the end of `down`. Changed by `serve` and `cease` only.
+    :ivar served: what the hooks made live here, counted from the start of `alive` to the
+        end of `down`, and the data points of which addresses are in the `stack`. Changed
+        by `serve` and `cease` only.
+    :ivar overruns: the chance that what the stack tells a process does not fit its socket.
     :ivar processes: the reactor of each process that runs, by the process's name.
     :ivar node: what the daemon runs, None while there is none; `reactor` is its reactor.
     :ivar failing: (event, datum) whose hook fails; also `hanging` ones, and `slow`
@@ -52,6 +56,7 @@ class Machine:
         self.clock = Clock(world.agenda)
         self.rng = random.Random(f"{world.seed} {self.id}")
         self.served: set[Point] = set()
+        self.overruns = 0.0
         self.processes: dict[str, VirtualReactor] = {}
         self.node: Node | None = None
         self.reactor: VirtualReactor | None = None
@@ -68,6 +73,15 @@ class Machine:
         self.turn: GuardProcess | None = None
         self.left_running: dict[Point, float] = {}
         self.running_hooks: dict[Callable[[bool], None], Hooks] = {}
+        number = list(config.servers).index(config.id)
+        self.stack = Stack(
+            world.agenda,
+            self.clock,
+            random.Random(f"{world.seed} {self.id} stack"),
+            interfaces(config),
+            number,
+        )
+        self.placement = Placement(self, config)
         self._slowness = WORK
         self._lives = 0
         self._mount: Mount | None = None
@@ -115,6 +129,7 @@ class Machine:
     @drift.setter
     def drift(self, drift: float) -> None:
         self.clock.drift = drift
+        self.stack.replan()
         for reactor in self.processes.values():
             reactor.plan()
 
@@ -140,6 +155,7 @@ class Machine:
     def start(self, config: Config | None = None) -> None:
         """Start the daemon."""
         self.config = config or self.config
+        self.placement.adopt(self.config)
         self.leaving = self.stopped = False
         self._lives += 1
         world = self.world
@@ -196,6 +212,7 @@ class Machine:
         for name in list(self.processes):
             self.end(name, silently=True)
         self.disk.lose_power(self.rng)
+        self.stack.lose_power()
         for point in sorted(self.served):
             self.cease(point)
 

@@ -94,12 +94,15 @@ class Network:
         """Whether packets get from one address to another."""
         return source == target or (source, target) not in self._cut
 
+    def mutual(self, one: str, two: str) -> bool:
+        """Whether packets get from each of two addresses to the other."""
+        return self.passes(one, two) and self.passes(two, one)
+
     def carries(self, source: str, target: str) -> bool:
         """Whether a segment of TCP that is sent now arrives, and its acknowledgement as well."""
         return (
             not self.udp_only
-            and self.passes(source, target)
-            and self.passes(target, source)
+            and self.mutual(source, target)
             and not (self.loss and self._rng.random() < self.loss)
         )
 

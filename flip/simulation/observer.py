@@ -28,6 +28,12 @@ class Observer:
     def served_changed(self, machine: Machine, point: Point, serves: bool) -> None:
         """A machine began, or ceased, to serve a data point."""
 
+    def announced(self, machine: Machine, point: Point) -> None:
+        """A machine tells its neighbours that it has an address of a data point."""
+
+    def link_changed(self, machine: Machine, interface: str, up: bool) -> None:
+        """An interface of a machine came up, or went down or away."""
+
     def process_changed(self, machine: Machine) -> None:
         """A process of the machine started, ended, froze, thawed, or is asked to leave."""
 
@@ -48,6 +54,8 @@ class Observers:
         self.hook_started: list[Callable[[Machine, HookCall], None]] = []
         self.hook_ended: list[Callable[[Machine, HookCall, bool], None]] = []
         self.served_changed: list[Callable[[Machine, Point, bool], None]] = []
+        self.announced: list[Callable[[Machine, Point], None]] = []
+        self.link_changed: list[Callable[[Machine, str, bool], None]] = []
         self.process_changed: list[Callable[[Machine], None]] = []
         self.fault: list[Callable[[str, bool], None]] = []
         self.member_changed: list[Callable[[Machine, str, State, State], None]] = []

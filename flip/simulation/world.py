@@ -27,6 +27,7 @@ from flip.simulation.invariants import Invariants, Violation
 from flip.simulation.machine import Machine
 from flip.simulation.network import Network
 from flip.simulation.observer import Observer, Observers
+from flip.simulation.segment import Segment
 from flip.wire.seal import derive
 
 DESCRIBED = 10  # machines in a report
@@ -53,6 +54,7 @@ class World:
         self.schedule = self.agenda.after
         self.ciphers = cache(derive)  # one per life of a node, not one per pair of nodes
         self.network = Network(self.schedule, random.Random(f"{seed} network"))
+        self.segment = Segment(self)
         self.base = self.configure(description)
         self.machines = {
             id: Machine(self, self.configuration_of(id), MemoryDisk(f"{id}/journal.sqlite"))
