@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flip.config import exclusive
+from flip.config import exclusive, points
 from flip.config.addresses import normal
 from flip.config.parts import Parts, Section, listed
 from flip.config.paths import Paths
-from flip.config.settings import TOP, default
+from flip.config.settings import SERVER, TOP, default
 from flip.config.system_settings import SYSTEM
 from flip.config.values import Config, Server, System
 from flip.config.vocabulary import TYPES
@@ -65,6 +65,7 @@ def _server(id: str, server: Section) -> Server:
         systems=tuple(listed(server)),
         # Zero has a sign, which would get into the digest.
         priority=None if priority is None else float(priority) + 0.0,
+        weight=int(server.get("weight", default(SERVER, "weight"))),
     )
 
 
@@ -84,14 +85,14 @@ def _system(name: str, system: Section, common: Mapping[str, Any], parts: Parts)
     def value(setting: str) -> Any:
         return system.get(setting, default(SYSTEM, setting))
 
-    sole = value("exclusive")
+    sole, config = value("exclusive"), {**common, **system.get("config", {})}
     return System(
         name=name,
         alive=system["alive"],
         down=system["down"],
         type=TYPES[system["type"]],
-        config={**common, **system.get("config", {})},
-        data=tuple(system["data"]),
+        config=config,
+        data=tuple(map(points.id_of, system["data"])),
         delay=value("delay") / 1000,
         hook_timeout=exclusive.hook_timeout(system) / 1000,
         hook_concurrency=int(value("hook_concurrency")),
@@ -102,6 +103,7 @@ def _system(name: str, system: Section, common: Mapping[str, Any], parts: Parts)
         exclusive=sole,
         lease=exclusive.lease(parts.top, system) / 1000 if sole else 0.0,
         voters=exclusive.voters(tuple(parts.servers), system) if sole else (),
+        special=points.special(system["data"], config),
     )
 
 
@@ -109,15 +111,31 @@ def _digest(quorum: int, servers: Iterable[Server], systems: Iterable[System]) -
     """8 bytes that name what the division depends on, equal on every machine."""
     described = {
         "quorum": quorum,
-        "servers": {server.id: [server.priority, sorted(server.systems)] for server in servers},
+        "servers": {server.id: _share(server) for server in servers},
         "systems": {system.name: _division(system) for system in systems},
     }
     text = json.dumps(described, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).digest()[:8]
 
 
+# What a file does not make use of is left out: then nodes of an earlier flip, which did not
+# know of it, have the same digest, and a cluster can be upgraded node by node.
+
+
+def _share(server: Server) -> list[Any]:
+    """What a server's share depends on."""
+    described: list[Any] = [server.priority, sorted(server.systems)]
+    return described if server.weight == 1 else [*described, server.weight]
+
+
 def _division(system: System) -> list[Any]:
     """What a system's division, and the right to it, depend on."""
-    # Ordinary systems are described as they were before there were exclusive ones.
     described: list[Any] = [system.type, system.data]
-    return [*described, system.lease, system.voters] if system.exclusive else described
+    if system.exclusive:
+        described += [system.lease, system.voters]
+    special = {
+        point.id: [point.members, point.prefer]
+        for point in system.special.values()
+        if point.members != (point.id,) or point.prefer is not None
+    }
+    return [*described, special] if special else described

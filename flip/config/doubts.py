@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from flip.config.addresses import normal
 from flip.config.fit import is_address
 from flip.config.places import Fault, place, shown
-from flip.config.values import Config, Problem
+from flip.config.values import Config, Problem, System
 
 SHORT_KEY = 16  # characters; 32 bytes in base64 have 44
 RECORD_SIZE = 200  # bytes of a packet with one record, without the five ids and the systems
@@ -107,7 +107,7 @@ def data(config: Config, host: Host) -> Iterator[Fault]:
     own = {server.ip: id for id, server in config.servers.items()}
     holders: dict[str, str] = {}
     for name, system in config.systems.items():
-        for at, datum in enumerate(system.data):
+        for at, datum in _members(system):
             path = ("cluster", "system", name, "data", at)
             if not datum.strip() or datum != datum.strip():
                 yield Fault(path, f"{shown(datum)} is empty, or begins or ends with a blank")
@@ -121,6 +121,14 @@ def data(config: Config, host: Host) -> Iterator[Fault]:
                 other = place(("cluster", "system", holders[address]))
                 message = f"{datum} is in {other} too: two servers could have the same address"
                 yield Fault(path, message)
+
+
+def _members(system: System) -> Iterator[tuple[int, str]]:
+    """What hooks are run for, and the place of the data point that it belongs to."""
+    for at, id in enumerate(system.data):
+        point = system.special.get(id)
+        for member in (id,) if point is None else point.members:
+            yield at, member
 
 
 def _normal(datum: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from flip.config.parts import Parts, Section
 from flip.config.places import Fault, meant, shown
+from flip.config.points import ids
 from flip.config.settings import TOP, default
 from flip.config.vocabulary import EXCLUSIVE_HOOK_TIMEOUT, GUARD_DELAY, MAX_VOTERS, TYPES
 
@@ -73,8 +74,8 @@ def _faults(parts: Parts, path: tuple[str, str, str], system: Section) -> Iterat
         yield Fault((*path, "on_isolation"), message)
     yield from _voters(parts, path, system)
     yield from _lease(parts, path, system)
-    for at, datum in enumerate(system.get("data", ())):
-        size = len(datum.encode())
+    for at, id in ids(system):
+        size = len(id.encode())
         if size > MAX_DATUM:
             message = f"takes {size} bytes; in an exclusive system at most {MAX_DATUM} fit a packet"
             yield Fault((*path, "data", at), message)

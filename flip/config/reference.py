@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from flip.config.settings import SERVER, TOP, schema
-from flip.config.system_settings import SYSTEM
+from flip.config.system_settings import POINT, SYSTEM
 from flip.config.vocabulary import REQUIRED, Setting
 
 HEAD = """\
@@ -44,6 +44,15 @@ SECTIONS: tuple[tuple[str, str, Sequence[Setting]], ...] = (
         "`cluster.config` is an object that every system's `config` builds on, key by key."
         " `cluster.system` is an object from the name of each system to its settings:",
         SYSTEM,
+    ),
+    (
+        "data",
+        "A data point is a text; or a list of texts, which is a group; or an object. A group is one"
+        " data point: it moves as a whole, its hooks are run for each member in order, and either"
+        " all are live or none. A list goes by its first member in status, plans and logs. No text"
+        " may be in a system twice, in whatever form. [topologies.md](topologies.md) has examples."
+        " The settings of an object:",
+        POINT,
     ),
 )
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from flip.config.parts import Parts
-from flip.config.places import Fault, meant, shown
+from flip.config.places import Fault, Path, meant, shown
 
 MAX_NAME = 64  # bytes; a packet of 512 bytes has to hold several
 MAX_ARGUMENT = 100_000  # bytes; Linux gives 131,072 to one argument of a program
@@ -70,13 +71,23 @@ def systems_used(parts: Parts) -> Iterator[Fault]:
 def config_fits_argument(parts: Parts) -> Iterator[Fault]:
     common = parts.cluster.get("config", {})
     for name, system in parts.systems.items():
-        size = len(json.dumps({**common, **system.get("config", {})}))
-        if size > MAX_ARGUMENT:
-            message = (
-                f"takes {size} bytes as JSON, with cluster.config; at most {MAX_ARGUMENT} can be"
-                " handed to a hook: put the rest into a file and its path here"
-            )
-            yield Fault(("cluster", "system", name, "config"), message)
+        path = ("cluster", "system", name)
+        config = {**common, **system.get("config", {})}
+        yield from _fits(config, (*path, "config"), "cluster.config")
+        for at, written in enumerate(system.get("data", ())):
+            if isinstance(written, Mapping) and "config" in written:
+                own = {**config, **written["config"]}
+                yield from _fits(own, (*path, "data", at, "config"), "the system's")
+
+
+def _fits(config: Mapping[str, Any], path: Path, base: str) -> Iterator[Fault]:
+    size = len(json.dumps(config))
+    if size > MAX_ARGUMENT:
+        message = (
+            f"takes {size} bytes as JSON, with {base}; at most {MAX_ARGUMENT} can be"
+            " handed to a hook: put the rest into a file and its path here"
+        )
+        yield Fault(path, message)
 
 
 RULES: tuple[Rule, ...] = (

@@ -15,6 +15,7 @@ from flip.config.vocabulary import (
     ID,
     KEYS,
     LEVELS,
+    MAX_WEIGHT,
     NAME,
     OBJECT,
     PATH,
@@ -23,6 +24,7 @@ from flip.config.vocabulary import (
     Setting,
     milliseconds,
     one_of,
+    structure,
     whole,
 )
 
@@ -125,6 +127,16 @@ SERVER = (
         "Servers are ordered by it, lower first, ties by id.",
         "last",
     ),
+    Setting(
+        "weight",
+        {
+            **whole(1, MAX_WEIGHT),
+            "description": f"a whole number from 1 to {MAX_WEIGHT} (to hold nothing of a system, a"
+            " server does not list it)",
+        },
+        1,
+        "Its share of the data that is divided: twice the weight, twice the data points.",
+    ),
 )
 
 
@@ -135,12 +147,12 @@ def default(settings: Iterable[Setting], name: str) -> Any:
 
 def schema() -> dict[str, Any]:
     """The JSON schema (2020-12) of a configuration file."""
-    top = _object("an object with the settings", TOP)
+    top = structure("an object with the settings", TOP)
     top["properties"]["servers"] = {
         "type": "object",
         "minProperties": 1,
         "propertyNames": ID,
-        "additionalProperties": _object("an object with ip and port", SERVER),
+        "additionalProperties": structure("an object with ip and port", SERVER),
         "description": "an object with at least one server, by id",
     }
     top["properties"]["cluster"] = {
@@ -152,7 +164,7 @@ def schema() -> dict[str, Any]:
             "system": {
                 "type": "object",
                 "propertyNames": NAME,
-                "additionalProperties": _object("an object with alive, down and data", SYSTEM),
+                "additionalProperties": structure("an object with alive, down and data", SYSTEM),
                 "description": "an object with the systems, by name",
             },
         },
@@ -161,14 +173,3 @@ def schema() -> dict[str, Any]:
     # The command line and the environment may name the node instead.
     top["required"].remove("id")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **top}
-
-
-def _object(description: str, settings: Iterable[Setting]) -> dict[str, Any]:
-    settings = tuple(settings)
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": [setting.name for setting in settings if setting.default is REQUIRED],
-        "properties": {setting.name: setting.schema for setting in settings},
-        "description": description,
-    }

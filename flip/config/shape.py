@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 from flip.config.fit import fits, has_repeated_texts, is_address
 from flip.config.places import Fault, Path, closest, meant, place, shown
 from flip.config.settings import SERVER, TOP, schema
-from flip.config.system_settings import SYSTEM
+from flip.config.system_settings import POINT, SYSTEM
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
-_HOMES = (("the top of the file", TOP), ("servers.ID", SERVER), ("cluster.system.NAME", SYSTEM))
+_HOMES = (
+    ("the top of the file", TOP),
+    ("servers.ID", SERVER),
+    ("cluster.system.NAME", SYSTEM),
+    ("a data point", POINT),
+)
 
 
 def faults(value: Any) -> Iterator[Fault]:
@@ -60,11 +65,25 @@ def _faults(error: ValidationError) -> Iterator[Fault]:
             if name not in value:
                 expected = schema["properties"][name]["description"]
                 yield Fault((*path, name), f"missing; expected {expected}")
+    elif error.validator == "anyOf" and (form := _form(value, schema)) is not None:
+        for inner in error.context or ():
+            if inner.schema_path[0] == form:
+                yield from _faults(inner)
     elif error.validator == "uniqueItems":
         yield from _repeated(path, value)
     else:
         found = _found(path, value)
         yield Fault(path, f"expected {schema['description']}, not {found}")
+
+
+def _form(value: Any, schema: Any) -> int | None:
+    """Which of several forms a value has; None when that says nothing about what is wrong."""
+    forms = schema["anyOf"]
+    if all("description" in form for form in forms):
+        for at, form in enumerate(forms):
+            if fits(value, {"type": form["type"]}):
+                return at
+    return None
 
 
 def _hint(name: str, known: Any) -> str:

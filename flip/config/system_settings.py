@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from flip.config.vocabulary import (
-    DATA,
+    DATUM,
     EXCLUSIVE_HOOK_TIMEOUT,
     FLAG,
     GUARD_DELAY,
     HOOK,
+    ID,
     MAX_VOTERS,
+    MEMBERS,
     OBJECT,
     REQUIRED,
     TYPES,
@@ -16,8 +18,44 @@ from flip.config.vocabulary import (
     Setting,
     milliseconds,
     one_of,
+    structure,
     whole,
 )
+
+POINT = (
+    Setting("id", DATUM, REQUIRED, "What status, plans, logs and `flip release` call it."),
+    Setting(
+        "members",
+        MEMBERS,
+        None,
+        "What the hooks are run for, one after the other: a group, which moves as a whole.",
+        "the id",
+    ),
+    Setting(
+        "prefer",
+        ID,
+        None,
+        "The server that has it while that is up. Only with the type shard.",
+        "as the data is divided",
+    ),
+    Setting(
+        "config",
+        OBJECT,
+        None,
+        "Handed to the hooks, on top of the system's `config`.",
+        "`{}`",
+    ),
+)
+DATA = {
+    "type": "array",
+    "items": {
+        "anyOf": [DATUM, MEMBERS, structure("an object with an id", POINT)],
+        "description": "a text of at most 4096 characters, without NUL, a list of such texts, or an"
+        " object with an id",
+    },
+    "uniqueItems": True,
+    "description": "a list of data points, each once",
+}
 
 SYSTEM = (
     Setting("alive", HOOK, REQUIRED, "The hook that makes a data point live on this node."),
@@ -36,7 +74,13 @@ SYSTEM = (
         "Handed to the hooks, on top of `cluster.config`: at most 100,000 bytes of JSON.",
         "`{}`",
     ),
-    Setting("data", DATA, REQUIRED, "The data points, in an order that counts."),
+    Setting(
+        "data",
+        DATA,
+        REQUIRED,
+        "The data points, in an order that counts: a text, a list of texts, which is a group, or an"
+        " object; see below.",
+    ),
     Setting(
         "delay",
         milliseconds(0),

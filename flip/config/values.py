@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,16 +29,67 @@ class Server:
     port: int
     systems: tuple[str, ...]
     priority: float | None
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    """A data point: what moves as a whole.
+
+    :ivar id: what status, claims, plans and logs call it.
+    :ivar members: what the hooks are run for, in order; more than one make it a group.
+    :ivar prefer: the server that is its home, None where the deal decides.
+    :ivar config: for its hooks, complete: ``cluster.config``, the system's, its own.
+    """
+
+    id: str
+    members: tuple[str, ...]
+    prefer: str | None
+    config: Mapping[str, Any]
+
+
+class Points(Mapping[str, Point]):
+    """A system's data points by id, in order.
+
+    Most are a text and no more: 100,000 of them must not cost an object each.
+
+    :param special: those that are more than a text.
+    :param config: of all others.
+    """
+
+    def __init__(
+        self, data: tuple[str, ...], special: Mapping[str, Point], config: Mapping[str, Any]
+    ) -> None:
+        self._data = data
+        self._special = special
+        self._config = config
+        self._ids = frozenset(data)
+
+    def __getitem__(self, id: str) -> Point:
+        if id not in self._ids:
+            raise KeyError(id)
+        return self._special.get(id) or Point(id, (id,), None, self._config)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._ids
+
+
+@dataclass(frozen=True)
 class System:
     """A set of data points, with its hooks.
 
     :ivar type: "shard" or "replicate", never an alias.
     :ivar config: ``cluster.config`` overlaid by the system's own, for the hooks.
+    :ivar data: the ids of its data points, in order.
     :ivar exclusive: whether a data point never has two owners; `lease` and `voters` (ids, sorted)
         say how that is kept, and are blank in other systems.
+    :ivar special: the data points that are more than a text, by id.
     """
 
     name: str
@@ -57,6 +108,12 @@ class System:
     exclusive: bool = False
     lease: float = 0.0
     voters: tuple[str, ...] = ()
+    special: Mapping[str, Point] = field(default_factory=dict)
+
+    @cached_property
+    def points(self) -> Points:
+        """Its data points, by id."""
+        return Points(self.data, self.special, self.config)
 
 
 @dataclass(frozen=True)

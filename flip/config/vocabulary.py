@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ TYPES = {
     "replicated": "replicate",
 }
 LEVELS = ("debug", "info", "warning", "error", "fatal")
+MAX_WEIGHT = 10_000
 MAX_VOTERS = 15  # each renewal of a lease is a message to every one of them
 EXCLUSIVE_HOOK_TIMEOUT = 1000  # milliseconds: a lease takes two of them, and so does a takeover
 GUARD_DELAY = 300  # milliseconds by which the guard may be late; `flip.holdings.guard.interface`
@@ -50,11 +52,12 @@ DATUM = {
     "pattern": _WITHOUT_NUL,
     "description": "a text of at most 4096 characters, without NUL",
 }
-DATA = {
+MEMBERS = {
     "type": "array",
     "items": DATUM,
     "uniqueItems": True,
-    "description": "a list of texts without NUL, each once",
+    "minItems": 1,
+    "description": "a list of one or more texts without NUL, each once",
 }
 SYSTEMS = {
     "type": "array",
@@ -107,3 +110,15 @@ class Setting:
     default: object
     text: str
     shown: str = ""
+
+
+def structure(description: str, settings: Iterable[Setting]) -> dict[str, Any]:
+    """The schema of an object with these settings and no others."""
+    settings = tuple(settings)
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [setting.name for setting in settings if setting.default is REQUIRED],
+        "properties": {setting.name: setting.schema for setting in settings},
+        "description": description,
+    }

@@ -78,20 +78,26 @@ class Attempts:
     def alive(self, datum: str, holding: Holding) -> Deferred[None]:
         """Run `alive`; what undoes it is told to whoever watches over the right to it."""
         holding.started, holding.begun, holding.again = True, True, False
-        self._permit.begin(datum, self._down(datum, holding))
-        call = self._call("alive", datum, self._alive, self._book.config)
-        return self._run(call, holding)
+        down = self._down(datum, holding)
+        self._permit.begin(datum, down)
+        members, config = self._book.present(datum)
+        # What is held stays, when to run `alive` once more fails for one member of a group.
+        undo = down.hook if holding.phase is Phase.TAKING and len(members) > 1 else None
+        call = self._call("alive", datum, self._alive, members, config)
+        return self._run(call._replace(undo=undo), holding)
 
     def down(self, datum: str, holding: Holding) -> Deferred[None]:
         """Run `down`."""
         return self._run(self._down(datum, holding), holding)
 
     def _down(self, datum: str, holding: Holding) -> HookCall:
-        return self._call("down", datum, *self._book.down(holding))
+        return self._call("down", datum, *self._book.down(datum, holding))
 
-    def _call(self, event: str, datum: str, hook: Hook, config: str) -> HookCall:
-        system = self._system
-        return HookCall(hook, event, system.name, datum, config, self._me, system.hook_timeout)
+    def _call(
+        self, event: str, datum: str, hook: Hook, members: tuple[str, ...], config: str
+    ) -> HookCall:
+        name, timeout = self._system.name, self._system.hook_timeout
+        return HookCall(hook, event, name, datum, config, self._me, timeout, members)
 
     def _run(self, call: HookCall, holding: Holding) -> Deferred[None]:
         holding.running = call.event

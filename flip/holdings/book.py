@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from flip.config import System
 from flip.holdings.holding import Holding
@@ -16,12 +17,11 @@ class Book:
     """The holdings of one system, by data point.
 
     :param down: the hook that lets go of a data point.
-    :ivar config: the hooks' configuration, as JSON.
     """
 
     def __init__(self, system: System, down: Hook, journal: Journal) -> None:
         self.holdings: dict[str, Holding] = {}
-        self.config = json.dumps(dict(system.config), sort_keys=True)
+        self._config = _as_json(system.config)  # of all data points that have no other
         self._system = system
         self._down = down
         self._journal = journal
@@ -39,7 +39,9 @@ class Book:
         for held in recorded:
             # Another hook that replaced the old one is trusted to know its work;
             # another interface in its configuration is another place to look at.
-            outdated = held if held.config != self.config else None
+            # so are other members.
+            as_now = (held.members, held.config) == self.present(held.datum)
+            outdated = None if as_now else held
             self.holdings[held.datum] = Holding(Phase.UNSURE, recorded=True, outdated=outdated)
         for datum in self._system.data:
             if datum in self.holdings:
@@ -75,12 +77,21 @@ class Book:
         """It is claimed no more."""
         self._journal.forget(self._system.name, datum)
 
-    def down(self, holding: Holding) -> tuple[Hook, str]:
-        """The hook that lets go of a data point, and its configuration."""
+    def present(self, datum: str) -> tuple[tuple[str, ...], str]:
+        """A data point's members and the hooks' configuration as JSON, as the file has it now."""
+        point = self._system.special.get(datum)
+        if point is None:
+            return (datum,), self._config
+        return point.members, _as_json(point.config)
+
+    def down(self, datum: str, holding: Holding) -> tuple[Hook, tuple[str, ...], str]:
+        """The hook that lets go of a data point, its members and the hook's configuration."""
         old = holding.outdated
-        if old is not None and old.down:
-            return Hook(old.down[-1], old.down), old.config
-        return self._down, self.config
+        if old is None:
+            return self._down, *self.present(datum)
+        if old.down:
+            return Hook(old.down[-1], old.down), old.members, old.config
+        return self._down, old.members, self.present(datum)[1]
 
     def _claims(self) -> Iterator[tuple[str, Phase]]:
         for datum, holding in self.holdings.items():
@@ -88,5 +99,9 @@ class Book:
                 yield datum, holding.phase
 
     def _record(self, datum: str, phase: Phase) -> None:
-        hook, config = self.down(self.holdings[datum])
-        self._journal.hold(Held(self._system.name, datum, phase, hook.argv, config))
+        hook, members, config = self.down(datum, self.holdings[datum])
+        self._journal.hold(Held(self._system.name, datum, phase, hook.argv, config, members))
+
+
+def _as_json(config: Mapping[str, Any]) -> str:
+    return json.dumps(dict(config), sort_keys=True)

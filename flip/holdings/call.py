@@ -31,12 +31,17 @@ class Hook(NamedTuple):
 
 
 class HookCall(NamedTuple):
-    """One run of a hook.
+    """One run of a hook, for a data point.
 
     :ivar event: "alive" or "down".
-    :ivar config: JSON text.
+    :ivar datum: the data point's id.
+    :ivar config: JSON text: the data point's own.
     :ivar node: the id of this node.
-    :ivar timeout: seconds.
+    :ivar timeout: seconds, for all members together.
+    :ivar members: what the hook's program is run for, in order; the id alone when the data
+        point is just a text. More than one are a group; see `flip.holdings.group`.
+    :ivar undo: of the `alive` of a group: what takes away the members that are live when
+        another one fails; None leaves them.
     """
 
     hook: Hook
@@ -46,6 +51,15 @@ class HookCall(NamedTuple):
     config: str
     node: str
     timeout: float
+    members: tuple[str, ...]
+    undo: Hook | None = None
+
+    @property
+    def subject(self) -> str:
+        """What it is run for, as logs and errors name it."""
+        if self.members == (self.datum,):
+            return self.datum
+        return f"{', '.join(self.members)} of {self.datum}"
 
 
 class HookResult(NamedTuple):
@@ -58,12 +72,13 @@ class HookResult(NamedTuple):
 
 
 def arguments(call: HookCall) -> list[bytes]:
-    """The argument list of ``HOOK datum config``.
+    """The argument list of ``HOOK datum config``, for a call with one member.
 
     :raises UnicodeEncodeError: half of a surrogate pair cannot be written as UTF-8.
     """
     words = [os.fsencode(word) for word in call.hook.argv]
-    return [*words, call.datum.encode(), call.config.encode()]
+    (member,) = call.members
+    return [*words, member.encode(), call.config.encode()]
 
 
 def environment(call: HookCall, inherited: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
@@ -71,13 +86,15 @@ def environment(call: HookCall, inherited: Mapping[bytes, bytes]) -> dict[bytes,
 
     :raises UnicodeEncodeError: half of a surrogate pair cannot be written as UTF-8.
     """
+    (member,) = call.members
     kept = {name: value for name, value in inherited.items() if name not in _PRIVATE}
     return {
         b"PATH": DEFAULT_PATH.encode(),
         **kept,
         b"FLIP_EVENT": call.event.encode(),
         b"FLIP_SYSTEM": call.system.encode(),
-        b"FLIP_DATUM": call.datum.encode(),
+        b"FLIP_DATUM": member.encode(),
+        b"FLIP_POINT": call.datum.encode(),
         b"FLIP_NODE": call.node.encode(),
         b"FLIP_CONFIG": call.config.encode(),
     }
@@ -125,7 +142,7 @@ def why_not(call: HookCall, error: Exception) -> str:
         case errno.EACCES:
             return f"{path} is not executable any more (chmod +x {path})"
         case errno.E2BIG:
-            size = len(call.datum.encode()) + len(call.config.encode())
+            size = sum(len(word.encode()) for word in (*call.members, call.config))
             return f"datum and config ({size} bytes) are longer than this system allows"
         case errno.EMFILE | errno.ENFILE:
             return "too many open files (LimitNOFILE= in systemd, or ulimit -n)"

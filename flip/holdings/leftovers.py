@@ -120,7 +120,9 @@ class Leftovers:
     def _release(self, held: Held) -> None:
         self._running = True
         hook = Hook(held.down[-1] if held.down else "?", held.down)
-        call = HookCall(hook, "down", held.system, held.datum, held.config, self._me, TIMEOUT)
+        call = HookCall(
+            hook, "down", held.system, held.datum, held.config, self._me, TIMEOUT, held.members
+        )
         done = maybeDeferred(self._runner.run, call)
         done.addCallbacks(self._succeeded, self._failed, callbackArgs=(held,), errbackArgs=(held,))
         done.addErrback(lambda failure: _log.failure("cannot release leftovers", failure))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -12,7 +12,7 @@ from flip.errors import JournalUnreadable
 from flip.wire.claims import Phase
 from flip.wire.messages import ClaimNumber
 
-SCHEMA = 2  # kept in user_version; 0 is a new file
+SCHEMA = 3  # kept in user_version; 0 is a new file
 EVENTS_KEPT = 10_000
 DOWNS_KEPT = 100
 GRANTS = (
@@ -21,7 +21,7 @@ GRANTS = (
 )
 TABLES = (
     "CREATE TABLE held (system TEXT, datum TEXT, phase INTEGER, down TEXT, config TEXT,"
-    " PRIMARY KEY (system, datum)) WITHOUT ROWID",
+    " members TEXT, PRIMARY KEY (system, datum)) WITHOUT ROWID",
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID",
     "CREATE TABLE downs (time REAL)",
     "CREATE TABLE events (time REAL, kind TEXT, text TEXT)",
@@ -35,8 +35,8 @@ class Held:
     """A data point that this node claims, and how to let go of it.
 
     `down` is the hook to run, as the start of an argument list; `config` is the
-    JSON it was given. Both are kept because the system may be gone from the
-    configuration at the next start.
+    JSON it was given, `members` what it was run for, one after the other. All are kept
+    because the configuration may say something else at the next start, or nothing.
     """
 
     system: str
@@ -44,6 +44,7 @@ class Held:
     phase: Phase
     down: tuple[str, ...]
     config: str
+    members: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,8 @@ class Store:
         if version == 0:
             self.apply([Store._create])
             return None
-        if version == 1:
-            self.apply([Store._add_grants])
+        if version in UPGRADES:
+            self.apply(UPGRADES[version])
             version = SCHEMA
         if version != SCHEMA:
             raise ValueError(f"its schema is {version}, this flip's is {SCHEMA}")
@@ -131,14 +132,21 @@ class Store:
 
     def _add_grants(self) -> None:
         self._database.execute(GRANTS)
+
+    def _add_members(self) -> None:
+        self._database.execute("ALTER TABLE held ADD COLUMN members TEXT")
         self._database.execute(f"PRAGMA user_version = {SCHEMA}")
 
     def _load(self) -> Contents:
         contents = Contents()
         for system, datum, node, *number, lease in self._database.execute("SELECT * FROM grants"):
             contents.grants[system, datum] = Grant(str(node), ClaimNumber(*number), int(lease))
-        for system, datum, phase, down, config in self._database.execute("SELECT * FROM held"):
-            held = Held(system, datum, Phase(phase), tuple(json.loads(down)), config)
+        rows = self._database.execute(
+            "SELECT system, datum, phase, down, config, members FROM held"
+        )
+        for system, datum, phase, down, config, listed in rows:
+            members = (datum,) if listed is None else tuple(json.loads(listed))
+            held = Held(system, datum, Phase(phase), tuple(json.loads(down)), config, members)
             contents.held[system, datum] = held
         facts = dict(self._database.execute("SELECT name, value FROM facts"))
         contents.incarnation = int(facts.get("incarnation", 0))
@@ -188,8 +196,10 @@ class Store:
             self.note_down(time)
 
     def hold(self, held: Held) -> None:
-        row = (held.system, held.datum, held.phase, json.dumps(held.down), held.config)
-        self._database.execute("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?)", row)
+        # One that is its only member is the rule, and need not be written twice.
+        members = None if held.members == (held.datum,) else json.dumps(held.members)
+        row = (held.system, held.datum, held.phase, json.dumps(held.down), held.config, members)
+        self._database.execute("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def forget(self, system: str, datum: str) -> None:
         self._database.execute("DELETE FROM held WHERE system = ? AND datum = ?", (system, datum))
@@ -228,6 +238,10 @@ class Store:
 
 
 Change = Callable[[Store], None]
+UPGRADES: Mapping[int, Sequence[Change]] = {
+    1: (Store._add_grants, Store._add_members),
+    2: (Store._add_members,),
+}
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

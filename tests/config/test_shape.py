@@ -113,7 +113,7 @@ class ValueTests(ConfigurationCase):
         assert_that(
             self.problems(),
             contains_inanyorder(
-                f"{place}[2]: {expected}, not 7",
+                f"{place}[2]: {expected}, a list of such texts, or an object with an id, not 7",
                 f'{place}[3]: "192.168.0.2" is in {place}[0] already',
                 f'{place}[4]: {expected}, not "a\\u0000"',
                 f'{place}[5]: {expected}, not "{"x" * 60}..."',
@@ -228,7 +228,7 @@ class NameTests(ConfigurationCase):
                 f"{place}.alive: missing; expected a program's name or path",
                 f"{place}.down: missing; expected a program's name or path",
                 f"{place}.type: missing; expected one of shard, sharded, replicate, replicated",
-                f"{place}.data: missing; expected a list of texts without NUL, each once",
+                f"{place}.data: missing; expected a list of data points, each once",
                 "servers.flip1.ip: missing; expected an IPv4 or IPv6 address",
                 "servers.flip1.port: missing; expected a whole number from 1 to 65535",
             ),

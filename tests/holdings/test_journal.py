@@ -38,8 +38,10 @@ from flip.holdings.store import DOWNS_KEPT, EVENTS_KEPT
 from flip.wire.claims import Phase
 from tests.matchers import raises
 
-ONE = Held("ip", "192.168.0.1", Phase.HELD, ("/usr/bin/ip_down",), '{"interface": "lo0"}')
-TWO = Held("ip", "192.168.0.2", Phase.TAKING, ("/usr/bin/ip_down",), "{}")
+ONE = Held(
+    "ip", "192.168.0.1", Phase.HELD, ("/usr/bin/ip_down",), '{"interface": "lo0"}', ("192.168.0.1",)
+)
+TWO = Held("ip", "192.168.0.2", Phase.TAKING, ("/usr/bin/ip_down",), "{}", ("192.168.0.2",))
 LEAVING = replace(ONE, phase=Phase.RELEASING)
 NOON = 1_700_049_600.0  # 2023-11-15, 12:00:00 UTC
 
@@ -231,7 +233,7 @@ class DamageTests(JournalTestCase):
         journal = self.journal()
         with journal.batch():
             for number in range(500):
-                journal.hold(Held("ip", str(number), Phase.HELD, ("down",), "{}"))
+                journal.hold(Held("ip", str(number), Phase.HELD, ("down",), "{}", (str(number),)))
         journal.close()
         self.path = Path(journal.path)
 
@@ -325,7 +327,7 @@ class UnwritableTests(JournalTestCase):
 
     def hold_many(self, journal: Journal) -> None:
         for number in range(500):
-            journal.hold(Held("ip", str(number), Phase.HELD, ("down",), "{}"))
+            journal.hold(Held("ip", str(number), Phase.HELD, ("down",), "{}", (str(number),)))
 
     def test_full(self) -> None:
         """A full disk is reported once, and what is held stays right in memory."""

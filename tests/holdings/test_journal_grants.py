@@ -131,6 +131,7 @@ class WholeTests(GrantsTestCase):
         database = sqlite3.connect(self.kept.path)
         with database:
             database.execute("DROP TABLE grants")
+            database.execute("ALTER TABLE held DROP COLUMN members")
             database.execute("PRAGMA user_version = 1")
         database.close()
         heir = self.journal()

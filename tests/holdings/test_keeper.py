@@ -37,7 +37,7 @@ class StartTests(KeeperTestCase):
 
     def test_claimed_at_once(self) -> None:
         """What the journal names is claimed before anybody is heard, and acted on when settled."""
-        self.build(left=(Held("ip", "b", Phase.HELD, ("x",), LO0),))
+        self.build(left=(Held("ip", "b", Phase.HELD, ("x",), LO0, ("b",)),))
         assert_that([self.claims(), self.wait(60)], equal_to([{"b": "UNSURE"}, []]))
         self.act()
         assert_that(self.hooks.news(), contains_inanyorder("alive a", "down b"))
@@ -76,8 +76,8 @@ class StartTests(KeeperTestCase):
 
     def test_left_by_an_older_configuration(self) -> None:
         """What no system knows is claimed by name, and released with the journal's hook."""
-        old = Held("gone", "x", Phase.HELD, ("/old/down",), "{}")
-        renamed = Held("ip", "z", Phase.HELD, ("/old/down",), "{}")
+        old = Held("gone", "x", Phase.HELD, ("/old/down",), "{}", ("x",))
+        renamed = Held("ip", "z", Phase.HELD, ("/old/down",), "{}", ("z",))
         self.build(left=(old, renamed))
         assert_that(
             [self.claims("gone"), self.claims()], equal_to([{"x": "UNSURE"}, {"z": "UNSURE"}])
@@ -453,7 +453,7 @@ class ForsakingTests(KeeperTestCase):
 
     def test_leftover(self) -> None:
         """What is left from an older configuration goes, too."""
-        self.build(left=(Held("gone", "x", Phase.HELD, ("/old/down",), "{}"),))
+        self.build(left=(Held("gone", "x", Phase.HELD, ("/old/down",), "{}", ("x",)),))
         self.keeper.forsake("gone", "x")
         self.clock.advance(0)
         assert_that([self.claims("gone"), self.journal.held()], equal_to([{}, []]))

@@ -18,7 +18,7 @@ from tests.holdings.bed import Hooks, open_journal, phases
 
 
 def held(datum: str) -> Held:
-    return Held("old", datum, Phase.HELD, ("/old/down", "-v"), '{"interface": "eth7"}')
+    return Held("old", datum, Phase.HELD, ("/old/down", "-v"), '{"interface": "eth7"}', (datum,))
 
 
 class LeftoversTests(SynchronousTestCase):

@@ -55,7 +55,8 @@ def call(hook: Hook, **changes: Any) -> HookCall:
         "node": "flip1",
         "timeout": 10.0,
     }
-    return HookCall(hook, **values | changes)
+    values |= changes
+    return HookCall(hook, **{"members": (values["datum"],), **values})
 
 
 def logged(case: SynchronousTestCase) -> list[LogEvent]:
@@ -390,7 +391,7 @@ directory = pathlib.Path(sys.argv[2])
 note = lambda *_: (directory / "interrupted").write_text("interrupted\\n")
 signal.signal(signal.SIGINT, note)
 run = HookRunner(reactor, {}).run(
-    HookCall(Hook("hook", (sys.argv[1],)), "alive", "ip", "x", "{}", "flip", 10.0)
+    HookCall(Hook("hook", (sys.argv[1],)), "alive", "ip", "x", "{}", "flip", 10.0, ("x",))
 )
 run.addBoth(lambda _: reactor.stop())
 reactor.run()

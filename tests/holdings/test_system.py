@@ -191,7 +191,7 @@ class TakingTests(SystemTestCase):
         assert_that(started, equal_to(expected))
 
     def record(self, datum: str) -> Held:
-        return Held("ip", datum, Phase.HELD, ("/hooks/down",), LO0)
+        return Held("ip", datum, Phase.HELD, ("/hooks/down",), LO0, (datum,))
 
 
 class ReleasingTests(SystemTestCase):
@@ -452,7 +452,7 @@ class LeftBehindTests(SystemTestCase):
     """R4: what an earlier life left behind."""
 
     def record(self, datum: str, config: str = LO0) -> Held:
-        return Held("ip", datum, Phase.HELD, ("/old/down",), config)
+        return Held("ip", datum, Phase.HELD, ("/old/down",), config, (datum,))
 
     def test_kept(self) -> None:
         """What was held and is wanted is claimed at once, and made alive again when it may be."""
@@ -572,7 +572,7 @@ class ReplicateTests(SystemTestCase):
 
     def test_kept(self) -> None:
         """What was held before is made alive again, whoever has it."""
-        self.keeper.remember([Held("ip", "a", Phase.HELD, ("x",), LO0)], complete=True)
+        self.keeper.remember([Held("ip", "a", Phase.HELD, ("x",), LO0, ("a",))], complete=True)
         self.others.say("flip1", {"ip": {"a": Phase.HELD}})
         assert_that(self.want_all(), contains_inanyorder("alive a", "alive b"))
 

@@ -15,7 +15,7 @@ from flip.simulation.disk import MemoryDisk, Mount
 from flip.wire.claims import Phase
 from tests.matchers import raises
 
-HELD = Held("ip", "192.168.0.1", Phase.HELD, ("down",), "{}")
+HELD = Held("ip", "192.168.0.1", Phase.HELD, ("down",), "{}", ("192.168.0.1",))
 
 
 class MemoryDiskTests(SynchronousTestCase):

@@ -65,4 +65,4 @@ class InvariantTests(SynchronousTestCase):
 
     def call(self, event: str, datum: str) -> HookCall:
         """One of flip's hooks."""
-        return HookCall(Hook(event, (event,)), event, "ip", datum, "{}", "flip", 10.0)
+        return HookCall(Hook(event, (event,)), event, "ip", datum, "{}", "flip", 10.0, (datum,))

@@ -31,7 +31,7 @@ class HookTests(SynchronousTestCase):
 
     def call(self, event: str) -> HookCall:
         """One run of a hook for `TWO`."""
-        return HookCall(Hook(event, (event,)), event, "ip", TWO, "{}", "flip1", TIMEOUT)
+        return HookCall(Hook(event, (event,)), event, "ip", TWO, "{}", "flip1", TIMEOUT, (TWO,))
 
     def run_hook(self, event: str) -> tuple[float, object]:
         """Run one hook to its end: the seconds it took, and how it ended."""

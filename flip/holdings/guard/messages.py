@@ -154,8 +154,23 @@ def _plain(value: Any) -> Any:
 
 
 def _call(plain: Any) -> HookCall:
-    (name, argv), event, system, datum, config, node, timeout = plain
-    return HookCall(Hook(name, tuple(argv)), event, system, datum, config, node, timeout)
+    hook, event, system, datum, config, node, timeout, members, undo = plain
+    return HookCall(
+        _hook(hook),
+        event,
+        system,
+        datum,
+        config,
+        node,
+        timeout,
+        tuple(members),
+        None if undo is None else _hook(undo),
+    )
+
+
+def _hook(plain: Any) -> Hook:
+    name, argv = plain
+    return Hook(name, tuple(argv))
 
 
 def _point(plain: Any) -> Point:

@@ -29,7 +29,7 @@ from flip.wire.messages import (
 from tests.holdings.bed import NOON, Wire, config, system
 from tests.matchers import has_item
 
-DOWN = HookCall(Hook("down", ("/hooks/down",)), "down", "ip", "a", "{}", "me", 1.0)
+DOWN = HookCall(Hook("down", ("/hooks/down",)), "down", "ip", "a", "{}", "me", 1.0, ("a",))
 FIRST, SECOND = ClaimNumber(100, 1), ClaimNumber(100, 2)
 Kind = TypeVar("Kind", bound=GrantMessage)
 

@@ -20,7 +20,7 @@ A, B = ("ip", "a"), ("ip", "b")
 def call(event: str, datum: str = "a", *, timeout: float = TIMEOUT, system: str = "ip") -> HookCall:
     """A run of a hook that is named like its event."""
     hook = Hook(event, (f"/hooks/{event}",))
-    return HookCall(hook, event, system, datum, "{}", node="me", timeout=timeout)
+    return HookCall(hook, event, system, datum, "{}", "me", timeout, (datum,))
 
 
 class RecordedHooks:

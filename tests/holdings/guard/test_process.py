@@ -94,7 +94,7 @@ class GuardTestCase(SynchronousTestCase):
         path.write_text(f"#!/bin/sh\necho $FLIP_EVENT >> {self.record}\n{script}\n")
         path.chmod(0o700)
         hook = Hook(path.name.split("-", maxsplit=1)[0], (str(path),))
-        return HookCall(hook, event, *POINT, config='{"x": 1}', node="me", timeout=timeout)
+        return HookCall(hook, event, *POINT, '{"x": 1}', "me", timeout, POINT[1:])
 
     def hold(self, alive: str, down: str, *, after: float = 60.0) -> int:
         """Arm, and order `alive`; returns its pid when it runs."""
@@ -171,7 +171,7 @@ class HookTests(GuardTestCase):
 
     def test_cannot_be_started(self) -> None:
         """The reason is that of exec, in an operator's words."""
-        call = HookCall(Hook("down", ("/nowhere",)), "down", *POINT, "{}", "me", 1.0)
+        call = HookCall(Hook("down", ("/nowhere",)), "down", *POINT, "{}", "me", 1.0, POINT[1:])
         self.send(Run(1, call))
         *_, ended = self.until(Ended)
         assert isinstance(ended, Ended)
@@ -253,7 +253,7 @@ class WatchTests(GuardTestCase):
         chatty = self.call("down", words, timeout=LIMIT)
         points = [("ip", f"p{n}") for n in range(100)]
         for number, (system, datum) in enumerate(points):
-            chatter = HookCall(chatty.hook, "down", system, datum, "{}", "me", LIMIT)
+            chatter = HookCall(chatty.hook, "down", system, datum, "{}", "me", LIMIT, (datum,))
             self.send(Run(number, chatter))
         self.send(Arm(((POINT, now() + 0.2),), (call,)))
         self.wait(lambda: len(self.ran()) == len(points) + 1)
@@ -291,6 +291,7 @@ class WatchTests(GuardTestCase):
             "{}",
             "me",
             1.0,
+            ("b",),
         )
         self.send(Run(2, other))
         self.await_line("down")
@@ -300,7 +301,7 @@ class WatchTests(GuardTestCase):
         self.lines.close()
         self.process, self.connection = self.spawn()
         self.lines = self.connection.makefile("rb")
-        again = HookCall(self.call("down", DONE).hook, "down", "ip", "b", "{}", "me", 1.0)
+        again = HookCall(self.call("down", DONE).hook, "down", "ip", "b", "{}", "me", 1.0, ("b",))
         self.send(Begin(1.0), Run(3, again))
         self.until(Ended)
         assert_that(self.ran(), equal_to(["alive", "down", "over", "down"]))
