@@ -13,6 +13,7 @@ from flip.holdings.hooks import Hook
 from flip.holdings.journal import Journal
 from flip.membership.roster import Change, State
 from flip.node import Node
+from flip.simulation.checks import Ailing
 from flip.simulation.clock import Clock
 from flip.simulation.disk import MemoryDisk, Mount
 from flip.simulation.distributions import Distribution
@@ -21,6 +22,7 @@ from flip.simulation.hooks import HOOK_TIME, Hooks
 from flip.simulation.placement import Placement, interfaces
 from flip.simulation.reactor import WORK, VirtualReactor
 from flip.simulation.stack import Stack
+from flip.wire.standing import Standing, standing
 
 if TYPE_CHECKING:
     from flip.simulation.world import World
@@ -37,6 +39,7 @@ class Machine:
     :ivar served: what the hooks made live here, counted from the start of `alive` to the
         end of `down`, and the data points of which addresses are in the `stack`. Changed
         by `serve` and `cease` only.
+    :ivar ailing: whose health checks go wrong.
     :ivar overruns: the chance that what the stack tells a process does not fit its socket.
     :ivar processes: the reactor of each process that runs, by the process's name.
     :ivar node: what the daemon runs, None while there is none; `reactor` is its reactor.
@@ -56,6 +59,7 @@ class Machine:
         self.clock = Clock(world.agenda)
         self.rng = random.Random(f"{world.seed} {self.id}")
         self.served: set[Point] = set()
+        self.ailing = Ailing()
         self.overruns = 0.0
         self.processes: dict[str, VirtualReactor] = {}
         self.node: Node | None = None
@@ -83,6 +87,7 @@ class Machine:
         )
         self.placement = Placement(self, config)
         self._slowness = WORK
+        self._standings: dict[str, Standing] = {}
         self._lives = 0
         self._mount: Mount | None = None
 
@@ -157,6 +162,7 @@ class Machine:
         self.config = config or self.config
         self.placement.adopt(self.config)
         self.leaving = self.stopped = False
+        self._standings.clear()
         self._lives += 1
         world = self.world
         reactor = self.reactor = self.spawn(DAEMON)
@@ -277,14 +283,31 @@ class Machine:
             for served_changed in self.world.observers.served_changed:
                 served_changed(self, point, False)
 
+    def take_away(self, point: Point) -> None:
+        """Somebody ends a data point here by hand."""
+        for address in self.placement.addresses_of(point):
+            self.stack.remove(address)
+        self.cease(point)
+
     def _process_changed(self) -> None:
         for process_changed in self.world.observers.process_changed:
             process_changed(self)
 
     def _member_changed(self, change: Change) -> None:
+        if change.member == self.id:
+            self._judge_standings()
         if change.state is not change.state_before:
             for member_changed in self.world.observers.member_changed:
                 member_changed(self, change.member, change.state_before, change.state)
+
+    def _judge_standings(self) -> None:
+        record = self.running_node.parts.membership.own.record
+        for system in self.config.me.systems:
+            says = standing(record, system)
+            if says is not self._standings.get(system, Standing.FIT):
+                self._standings[system] = says
+                for standing_changed in self.world.observers.standing_changed:
+                    standing_changed(self, system, says)
 
     def state(self, member: str) -> State:
         """What this node thinks of a member."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from flip.membership.roster import State
     from flip.simulation.machine import Machine, Point
     from flip.simulation.world import World
+    from flip.wire.standing import Standing
 
 
 class Observer:
@@ -30,6 +31,12 @@ class Observer:
 
     def announced(self, machine: Machine, point: Point) -> None:
         """A machine tells its neighbours that it has an address of a data point."""
+
+    def lapsed(self, machine: Machine, point: Point) -> None:
+        """A kernel ends the lifetime of an address of a data point."""
+
+    def standing_changed(self, machine: Machine, system: str, standing: Standing) -> None:
+        """A running node says something else than before of how well it can serve a system."""
 
     def link_changed(self, machine: Machine, interface: str, up: bool) -> None:
         """An interface of a machine came up, or went down or away."""
@@ -55,6 +62,8 @@ class Observers:
         self.hook_ended: list[Callable[[Machine, HookCall, bool], None]] = []
         self.served_changed: list[Callable[[Machine, Point, bool], None]] = []
         self.announced: list[Callable[[Machine, Point], None]] = []
+        self.lapsed: list[Callable[[Machine, Point], None]] = []
+        self.standing_changed: list[Callable[[Machine, str, Standing], None]] = []
         self.link_changed: list[Callable[[Machine, str, bool], None]] = []
         self.process_changed: list[Callable[[Machine], None]] = []
         self.fault: list[Callable[[str, bool], None]] = []

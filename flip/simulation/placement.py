@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_interface
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flip.addresses.kernel import Address, Assigned, Link
 from flip.config import Config
@@ -16,25 +16,31 @@ if TYPE_CHECKING:
 
 def provided(system: System) -> bool:
     """Whether flip itself, and no hook, sets the addresses of a system."""
-    return getattr(system, "provider", None) is not None
+    return getattr(system, "addressing", None) is not None
 
 
-def interfaces(config: Config) -> list[str]:
-    """The interfaces that addresses are to be on."""
-    return sorted({address.interface for _, address in _addresses(config)})
-
-
-def _addresses(config: Config) -> Iterator[tuple[Point, Address]]:
-    for name, system in config.systems.items():
+def addresses_in(config: Config, node: str | None = None) -> Iterator[tuple[Point, Address]]:
+    """The addresses that flip sets, of all systems or of those that a node lists."""
+    names = config.systems if node is None else config.servers[node].systems
+    for name in names:
+        system = config.systems[name]
         if provided(system):
-            for datum in system.data:
-                special = system.special.get(datum)
-                members = (datum,) if special is None else special.members
-                own = system.config if special is None else special.config
-                for member in members:
-                    ip = ip_interface(member).ip
-                    prefix = own.get("prefix", ip.max_prefixlen)
-                    yield (name, datum), Address(own["interface"], str(ip), prefix)
+            for datum, point in system.points.items():
+                for member in point.members:
+                    yield (name, datum), _address(member, point.config)
+
+
+def _address(member: str, config: Mapping[str, Any]) -> Address:
+    interface = ip_interface(member)
+    prefix = interface.network.prefixlen
+    if "/" not in member:
+        prefix = config.get("prefix", prefix)
+    return Address(config["interface"], str(interface.ip), prefix)
+
+
+def interfaces(config: Config, node: str | None = None) -> list[str]:
+    """The interfaces that these addresses are to be on."""
+    return sorted({address.interface for _, address in addresses_in(config, node)})
 
 
 class Placement:
@@ -47,10 +53,11 @@ class Placement:
         self._addresses: dict[Point, list[Address]] = {}
         self.adopt(config)
         machine.stack.watch(self)
+        machine.stack.lapsing = self._lapsing
 
     def adopt(self, config: Config) -> None:
         """Learn which data points the addresses of a configuration belong to."""
-        for point, address in _addresses(config):
+        for point, address in addresses_in(config):
             if self._points.setdefault(address, point) == point:
                 known = self._addresses.setdefault(point, [])
                 if address not in known:
@@ -80,6 +87,12 @@ class Placement:
             other in self._machine.stack for other in self.addresses_of(point)
         ):
             self._machine.cease(point)
+
+    def _lapsing(self, address: Address) -> None:
+        point, machine = self.point_of(address), self._machine
+        if point is not None:
+            for lapsed in machine.world.observers.lapsed:
+                lapsed(machine, point)
 
     def link_changed(self, name: str, link: Link | None) -> None:
         machine = self._machine

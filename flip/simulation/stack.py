@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple, Protocol
 
 from flip.addresses.kernel import Address, Assigned, Link, Put, Remove
@@ -44,6 +44,7 @@ class Stack:
     :param interfaces: the names of its network interfaces, all of them up.
     :param number: tells its MAC addresses from those of other machines.
     :ivar refused: addresses of which every change fails.
+    :ivar lapsing: called with an address whose lifetime is over, before it vanishes.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Stack:
         number: int = 0,
     ) -> None:
         self.refused: set[Address] = set()
+        self.lapsing: Callable[[Address], None] = lambda address: None
         self._clock = clock
         self._number = number
         self._made = 0  # interfaces, so far
@@ -62,7 +64,7 @@ class Stack:
         self._entries: dict[Address, _Entry] = {}
         self._watchers: list[Watcher] = []
         self._lifetimes = {
-            version: Lifetimes(agenda, clock, rng, self.remove) for version in (4, 6)
+            version: Lifetimes(agenda, clock, rng, self._lapse) for version in (4, 6)
         }
         for name in interfaces:
             self.plug_in(name)
@@ -128,6 +130,10 @@ class Stack:
             self._lifetimes[address.version].forget(address)
             for watcher in list(self._watchers):
                 watcher.vanished(address)
+
+    def _lapse(self, address: Address) -> None:
+        self.lapsing(address)
+        self.remove(address)
 
     def set_link(self, name: str, *, up: bool) -> None:
         """A link gets or loses its carrier; its addresses stay."""

@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from flip.simulation.faults import Fault, Span
 from flip.simulation.faults.beliefs import Mistrust
+from flip.simulation.faults.checks import FailCheck, FlapCheck, HangCheck
 from flip.simulation.faults.clocks import Drift, Slow, Step
 from flip.simulation.faults.hooks import FailHook, HangHook, SlowHook
+from flip.simulation.faults.links import Conflict, LinkDown, Overrun, Unplug, Vanish
 from flip.simulation.faults.network import (
     BlockTCP,
     Cut,
@@ -68,17 +70,24 @@ def faults() -> st.SearchStrategy[Fault]:
     """Faults of every kind."""
     of_nodes = [
         st.builds(cls, spans(), NODES)
-        for cls in (Kill, Reboot, Leave, Freeze, FreezeGuard, Mistrust)
+        for cls in (Kill, Reboot, Leave, Freeze, FreezeGuard, Mistrust, Overrun)
     ]
     once = [st.builds(cls, TIMES.map(Span), NODES) for cls in (Restart, RestartEmpty, KillGuard)]
     of_hooks = [
         st.builds(cls, spans(), NODES, st.sampled_from(["alive", "down"]), st.none() | DATA)
         for cls in (FailHook, HangHook, SlowHook)
     ]
+    of_parts = [
+        st.builds(cls, spans(), NODES, st.none() | DATA)
+        for cls in (FailCheck, HangCheck, FlapCheck, LinkDown, Unplug)
+    ]
     return st.one_of(
         *of_nodes,
         *once,
         *of_hooks,
+        *of_parts,
+        st.builds(Vanish, TIMES.map(Span), NODES, st.none() | DATA),
+        st.builds(Conflict, spans(), DATA),
         st.builds(Cut, spans(), groups()),
         st.builds(CutOneWay, spans(), groups(2)),
         st.builds(Loss, spans(), PERCENTS),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from flip.config import Config
 from flip.config.places import meant, shown
 from flip.errors import BadFault
-from flip.simulation.faults import beliefs, clocks, hooks, network, processes
+from flip.simulation.faults import beliefs, checks, clocks, hooks, links, network, processes
 from flip.simulation.faults.fault import Fault
 from flip.simulation.faults.notation import number
 
@@ -34,6 +34,14 @@ KINDS: dict[str, type[Fault]] = {
         hooks.FailHook,
         hooks.HangHook,
         hooks.SlowHook,
+        checks.FailCheck,
+        checks.HangCheck,
+        checks.FlapCheck,
+        links.LinkDown,
+        links.Unplug,
+        links.Vanish,
+        links.Overrun,
+        links.Conflict,
         clocks.Slow,
         clocks.Drift,
         clocks.Step,

@@ -28,7 +28,7 @@ class Invariants:
         truth = Truth(world)
         self.overlaps = Overlaps(world, truth)
         self.exclusive = Exclusive(world, truth)
-        self.neighbours = Neighbours()
+        self.neighbours = Neighbours(world)
         for observer in (
             truth,  # before those that ask it
             Minority(world, truth),

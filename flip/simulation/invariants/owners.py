@@ -13,6 +13,7 @@ from flip.simulation.invariants.claims import STRETCH
 from flip.simulation.invariants.invariant import Invariant
 from flip.simulation.invariants.truth import Truth
 from flip.simulation.observer import Observer
+from flip.simulation.placement import provided
 from flip.wire.claims import Phase
 
 if TYPE_CHECKING:
@@ -155,22 +156,29 @@ SCHEDULING = 0.01  # seconds in which the calls of one moment are made
 class Neighbours(Observer):
     """Where the neighbours' traffic for each data point goes (R6).
 
-    `alive` announces an address to them, again whenever it is run again: they
-    send to whichever machine ran it last.
+    An `alive` hook announces an address to them, again whenever it is run again, and
+    flip does so itself for the addresses that it sets: they send to whichever machine
+    announced it last.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, world: World) -> None:
         self.pointing: dict[Point, str] = {}
+        systems = world.base.systems.items()
+        self._by_hooks = {name for name, system in systems if not provided(system)}
 
     def hook_started(self, machine: Machine, call: HookCall) -> None:
         """An `alive` hook may announce as soon as it runs."""
-        if call.event == "alive":
-            self.pointing[call.system, call.datum] = machine.id
+        if call.event == "alive" and call.system in self._by_hooks:
+            self.announced(machine, (call.system, call.datum))
 
     def hook_ended(self, machine: Machine, call: HookCall, good: bool) -> None:
         """It may do so at its very end as well."""
-        if call.event == "alive" and good:
-            self.pointing[call.system, call.datum] = machine.id
+        if call.event == "alive" and good and call.system in self._by_hooks:
+            self.announced(machine, (call.system, call.datum))
+
+    def announced(self, machine: Machine, point: Point) -> None:
+        """Whoever speaks last is believed."""
+        self.pointing[point] = machine.id
 
 
 class Exclusive(Invariant):
@@ -179,7 +187,8 @@ class Exclusive(Invariant):
     Counted from the start of `alive` to the end of `down`, or of the machine.
     The promise is made for a holder whose machine runs flip or its guard: what
     a machine went on serving while neither of them ran is excused until it serves
-    it no more, and the time for which it made two owners is `unguarded`.
+    it no more, and the time for which it made two owners is `unguarded`. Where flip sets
+    the addresses the kernel is the guard, and nothing is excused.
     """
 
     def __init__(self, world: World, truth: Truth) -> None:
@@ -191,6 +200,7 @@ class Exclusive(Invariant):
         self._systems = frozenset(
             name for name, system in world.base.systems.items() if system.exclusive
         )
+        self._kernels = {name for name in self._systems if provided(world.base.systems[name])}
 
     @property
     def unguarded(self) -> float:
@@ -204,7 +214,7 @@ class Exclusive(Invariant):
             return
         owners = self._owners[point]
         (owners.add if serves else owners.discard)(machine.id)
-        if serves and not machine.guarded:
+        if serves and not self._promised(machine, point):
             self._excused.add((machine.id, point))
         if not serves:
             self._excused.discard((machine.id, point))
@@ -214,9 +224,12 @@ class Exclusive(Invariant):
         """Excuse what neither flip nor its guard looks after."""
         if self._systems and not machine.guarded:
             for point in sorted(machine.served):
-                if point[0] in self._systems:
+                if point[0] in self._systems and not self._promised(machine, point):
                     self._excused.add((machine.id, point))
                     self._judge(point)
+
+    def _promised(self, machine: Machine, point: Point) -> bool:
+        return machine.guarded or point[0] in self._kernels
 
     def _judge(self, point: Point) -> None:
         owners = self._owners[point]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from flip.allocation.topology import TOPOLOGIES
 from flip.simulation.observer import Observer
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Truth(Observer):
     def single(self, point: Point) -> bool:
         """Whether a data point belongs to one node only."""
         system = self.world.base.systems.get(point[0])
-        return system is not None and system.type == "shard"
+        return system is not None and TOPOLOGIES[system.type].single_owner
 
     def passes(self, one: str, two: str) -> bool:
         """Whether packets get from one machine to another."""

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from flip.allocation import plan
+from flip.allocation.topology import TOPOLOGIES
 from flip.simulation.report.answers import Ownership
 from flip.simulation.report.recording import Recording, Sharing
 from flip.simulation.report.series import Interval, Series, common, union, without
@@ -71,7 +72,7 @@ class Ownerships:
             answer.together = sharing.when(Sharing.TOGETHER, end)
             answer.apart = sharing.when(Sharing.APART, end)
             answer.leftover = sharing.when(Sharing.LEFTOVER, end)
-        if self._recording.config.systems[name].type == "shard":
+        if TOPOLOGIES[self._recording.config.systems[name].type].single_owner:
             self._count_moves(point, answer)
         return answer
 

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
+from flip.allocation.topology import TOPOLOGIES
 from flip.errors import BadFault
 from flip.membership.roster import State
 from flip.simulation.faults import read
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from flip.holdings.runner import HookCall
     from flip.simulation.machine import Machine, Point
     from flip.simulation.world import World
+    from flip.wire.standing import Standing
 
 
 class Life(enum.Enum):
@@ -80,6 +82,32 @@ class HookRun(NamedTuple):
     good: bool | None
 
 
+class LinkMark(NamedTuple):
+    """An interface with addresses came up, or (`up` False) went down or away."""
+
+    at: float
+    id: str
+    interface: str
+    up: bool
+
+
+class Word(NamedTuple):
+    """What a node said of how well it can serve a system, from then on."""
+
+    at: float
+    id: str
+    system: str
+    standing: Standing
+
+
+class Lapse(NamedTuple):
+    """A kernel ended the lifetime of an address of a data point."""
+
+    at: float
+    id: str
+    point: Point
+
+
 class Recording(Observer):
     """Written while a world runs; times are those of its clock.
 
@@ -89,8 +117,8 @@ class Recording(Observer):
         in truth reaches a quorum directly and is reached by it.
     :ivar served: per machine and data point, from the begin of `alive` to the end of `down`.
     :ivar live: the same, from the good end of `alive` to the begin of `down`, or to the end
-        of the process: surely live.
-    :ivar sharing: per data point of a shard that ever had two owners.
+        of the process, without the time in which a link is down: surely live.
+    :ivar sharing: per data point with one owner that ever had two owners.
     :ivar rates: per second of the run, datagrams and bytes sent by each machine in it.
     :ivar end: when the run ended.
     """
@@ -102,6 +130,9 @@ class Recording(Observer):
         self.faults: list[FaultMark] = []
         self.views: list[View] = []
         self.hooks: list[HookRun] = []
+        self.links: list[LinkMark] = []
+        self.words: list[Word] = []
+        self.lapses: list[Lapse] = []
         self.life = {id: Series(Life.STOPPED) for id in ids}
         self.touch = {id: Series(False) for id in ids}
         self.sound: Series[frozenset[str]] = Series(frozenset())
@@ -113,6 +144,7 @@ class Recording(Observer):
         self._world = world
         self._owners: dict[Point, set[str]] = {}
         self._shared: set[Point] = set()
+        self._sure: set[tuple[str, Point]] = set()
         self._cuts = -1
         world.observe(self)
 
@@ -144,9 +176,9 @@ class Recording(Observer):
             machine.node.parts.membership.on_touch(partial(self._note_touch, machine))
         self.life[machine.id].set(now, _life(machine))
         if machine.node is None:
-            for (id, _), live in self.live.items():
-                if id == machine.id:
-                    live.set(now, False)  # its next process has to make sure of it
+            for id, point in [*self._sure]:
+                if id == machine.id:  # its next process has to make sure of it
+                    self._be_sure(machine, point, False)
         self._note_touch(machine)
 
     def _note_touch(self, machine: Machine) -> None:
@@ -160,23 +192,40 @@ class Recording(Observer):
         point = call.system, call.datum
         self.hooks.append(HookRun(self._world.now, machine.id, call.event, point, None))
         if call.event == "down":
-            self._set(self.live, machine, point, False)
+            self._be_sure(machine, point, False)
 
     def hook_ended(self, machine: Machine, call: HookCall, good: bool) -> None:
         point = call.system, call.datum
         self.hooks.append(HookRun(self._world.now, machine.id, call.event, point, good))
         if call.event == "alive":
-            sure = good and machine.node is not None and point in machine.served
-            self._set(self.live, machine, point, sure)
+            self._be_sure(machine, point, good and machine.node is not None)
 
     def served_changed(self, machine: Machine, point: Point, serves: bool) -> None:
         self._set(self.served, machine, point, serves)
-        if not serves:
-            self._set(self.live, machine, point, False)
+        self._judge_live(machine, point)
         owners = self._owners.setdefault(point, set())
         (owners.add if serves else owners.discard)(machine.id)
-        if self.config.systems[point[0]].type == "shard":
+        if TOPOLOGIES[self.config.systems[point[0]].type].single_owner:
             self._shared.add(point)  # to be judged at the end of the step
+
+    def link_changed(self, machine: Machine, interface: str, up: bool) -> None:
+        self.links.append(LinkMark(self._world.now, machine.id, interface, up))
+        for point in sorted(machine.served):
+            self._judge_live(machine, point)
+
+    def standing_changed(self, machine: Machine, system: str, standing: Standing) -> None:
+        self.words.append(Word(self._world.now, machine.id, system, standing))
+
+    def lapsed(self, machine: Machine, point: Point) -> None:
+        self.lapses.append(Lapse(self._world.now, machine.id, point))
+
+    def _be_sure(self, machine: Machine, point: Point, sure: bool) -> None:
+        (self._sure.add if sure else self._sure.discard)((machine.id, point))
+        self._judge_live(machine, point)
+
+    def _judge_live(self, machine: Machine, point: Point) -> None:
+        is_live = (machine.id, point) in self._sure and point in machine.served
+        self._set(self.live, machine, point, is_live and machine.placement.whole(point))
 
     def _set(
         self,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flip.membership.roster import State
 from flip.simulation.report.recording import Life, Recording, Sharing, View
+from flip.wire.standing import Standing
 
 if TYPE_CHECKING:
     from flip.simulation.machine import Point
@@ -69,6 +70,17 @@ SEES = {
 }
 HOLDS = Verb("holds {what}", "hold {what}", Tone.GOOD)
 LETS_GO = Verb("lets go of {what}", "let go of {what}")
+LINK_DOWN = Verb("loses the link of {what}", "lose the link of {what}", Tone.BAD)
+LINK_UP = Verb("has the link of {what} again", "have the link of {what} again", Tone.GOOD)
+LAPSES = Verb("lets {what} lapse in the kernel", "let {what} lapse in the kernel")
+SAYS = {
+    Standing.FIT: Verb("can serve {what} again", "can serve {what} again", Tone.GOOD),
+    Standing.RETURNED: Verb("is back and waits: {what}", "are back and wait: {what}"),
+    Standing.DRAINED: Verb("is drained: {what}", "are drained: {what}"),
+    Standing.FAILING: Verb("gives up: {what}", "give up: {what}", Tone.BAD),
+    Standing.UNFIT: Verb("is not fit: {what}", "are not fit: {what}", Tone.BAD),
+    Standing.UNKNOWN: Verb("has not been checked yet: {what}", "have not been checked yet: {what}"),
+}
 FAILS = {
     "alive": Verb("cannot take {what}: alive fails", "cannot take {what}: alive fails", Tone.BAD),
     "down": Verb("cannot drop {what}: down fails", "cannot drop {what}: down fails", Tone.BAD),
@@ -158,6 +170,12 @@ def _events(recording: Recording, naming: _Naming) -> Iterator[_Told]:
     for run in recording.hooks:
         if run.good is False:
             yield run.at, run.id, FAILS[run.event], (naming.point(run.point),)
+    for mark in recording.links:
+        yield mark.at, mark.id, LINK_UP if mark.up else LINK_DOWN, (mark.interface,)
+    for lapse in recording.lapses:
+        yield lapse.at, lapse.id, LAPSES, (naming.point(lapse.point),)
+    for word in recording.words:
+        yield word.at, word.id, SAYS[word.standing], (word.system,)
     for point, sharing in recording.sharing.items():
         for interval, how in sharing.spans(recording.end):
             if how is not Sharing.NONE and interval.length >= BRIEF:
