@@ -93,6 +93,10 @@ class CheckFailed(FlipError):
     """A health check says that this node cannot serve."""
 
 
+class MalformedMessage(FlipError):
+    """A message of the kernel cannot be parsed."""
+
+
 class StateDirectoryInUse(FlipError):
     """Another live node uses this state directory."""
 

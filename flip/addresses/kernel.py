@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -153,4 +154,8 @@ class Kernel(Protocol):
 
 def label_fits(interface: str, label: str) -> bool:
     """Whether an IPv4 address on this interface can have this label."""
-    return bool(label) and len(f"{interface}:{label}".encode()) <= LONGEST_LABEL
+    return (
+        bool(label)
+        and "\0" not in label
+        and len(os.fsencode(f"{interface}:{label}")) <= LONGEST_LABEL
+    )

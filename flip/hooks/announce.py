@@ -46,7 +46,7 @@ def frames_for(interface: str, mac: bytes, address: Address) -> list[bytes]:
         asked = [frames.request_to(mac, own, gateway) for gateway in gateways4(interface)]
         return [frames.gratuitous_request(mac, own), frames.gratuitous_reply(mac, own), *asked]
     asked = [frames.solicitation_to(mac, own, gateway) for gateway in gateways6(interface)]
-    return [frames.unsolicited_advertisement(mac, own, _forwards(interface)), *asked]
+    return [frames.unsolicited_advertisement(mac, own, forwards(interface)), *asked]
 
 
 def gateways4(interface: str) -> list[bytes]:
@@ -70,7 +70,8 @@ def gateways6(interface: str) -> list[bytes]:
     return list(dict.fromkeys(found))
 
 
-def _forwards(interface: str) -> bool:
+def forwards(interface: str) -> bool:
+    """Whether this host is an IPv6 router on an interface."""
     return _lines(f"/proc/sys/net/ipv6/conf/{interface}/forwarding") == ["1\n"]
 
 

@@ -16,6 +16,7 @@ ALL_NODES = bytes.fromhex("ff020000000000000000000000000001")
 SOLICITED_NODE = bytes.fromhex("ff0200000000000000000001ff")  # and the target's last 3 bytes
 ICMPV6 = 58
 NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
+CS6 = 0xC0  # the traffic class of network control (RFC 4594): not to queue behind bulk data
 SOURCE_LINK_LAYER, TARGET_LINK_LAYER = 1, 2  # options
 ROUTER, OVERRIDE = 1 << 31, 1 << 29  # flags of an advertisement
 
@@ -53,14 +54,14 @@ def unsolicited_advertisement(mac: bytes, address: bytes, router: bool) -> bytes
     """
     flags = OVERRIDE | (ROUTER if router else 0)
     body = struct.pack("!BBHI", NEIGHBOUR_ADVERTISEMENT, 0, 0, flags) + address
-    return _discovery(mac, address, ALL_NODES, body + _option(TARGET_LINK_LAYER, mac))
+    return discovery(mac, address, ALL_NODES, body + _option(TARGET_LINK_LAYER, mac))
 
 
 def solicitation_to(mac: bytes, address: bytes, neighbour: bytes) -> bytes:
     """ "Who has the neighbour?" from my address; see `request_to`."""
     body = struct.pack("!BBHI", NEIGHBOUR_SOLICITATION, 0, 0, 0) + neighbour
     destination = SOLICITED_NODE + neighbour[-3:]
-    return _discovery(mac, address, destination, body + _option(SOURCE_LINK_LAYER, mac))
+    return discovery(mac, address, destination, body + _option(SOURCE_LINK_LAYER, mac))
 
 
 def checksum(data: bytes) -> int:
@@ -75,11 +76,14 @@ def _option(kind: int, mac: bytes) -> bytes:
     return bytes((kind, 1)) + mac  # length in units of 8 bytes
 
 
-def _discovery(mac: bytes, source: bytes, destination: bytes, message: bytes) -> bytes:
+def discovery(mac: bytes, source: bytes, destination: bytes, message: bytes) -> bytes:
+    """A message of neighbour discovery as a multicast frame; its checksum is filled in."""
     pseudo_header = source + destination + struct.pack("!II", len(message), ICMPV6)
     total = checksum(pseudo_header + message)
     message = message[:2] + total.to_bytes(2, "big") + message[4:]
     # Neighbours drop discovery that may have crossed a router: the hop limit must be 255.
-    header = struct.pack("!IHBB", 6 << 28, len(message), ICMPV6, 255) + source + destination
+    header = (
+        struct.pack("!IHBB", 6 << 28 | CS6 << 20, len(message), ICMPV6, 255) + source + destination
+    )
     ethernet = b"\x33\x33" + destination[-4:] + mac + ETHERTYPE_IPV6.to_bytes(2, "big")
     return ethernet + header + message

@@ -45,7 +45,7 @@ class DiscoveryTests(SynchronousTestCase):
         """To all nodes, hop limit 255, override flag, the MAC as an option."""
         expected = (
             "333300000001 020000000001 86dd"
-            "60000000 0020 3a ff 20010db8000000000000000000000007"
+            "6c000000 0020 3a ff 20010db8000000000000000000000007"
             "ff020000000000000000000000000001"
             "88 00 f91e 20000000 20010db8000000000000000000000007 02 01 020000000001"
         )

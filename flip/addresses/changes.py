@@ -1,0 +1,112 @@
+"""Changes of addresses: what to ask the kernel for them, and what its answers mean."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from flip.addresses.exchange import BATCH, Exchange
+from flip.addresses.kernel import Address, Assigned, Put, Remove
+from flip.addresses.messages import Request, Verdict
+from flip.addresses.reasons import no_interface, other_prefix, refusal
+from flip.addresses.rtnetlink import delete_address, new_address, promote_secondaries
+from flip.addresses.table import Table
+from flip.addresses.watch import Watch
+from flip.errors import AddressError
+
+SUCCESS = Verdict(0)
+NOT_THERE = {errno.EADDRNOTAVAIL, errno.ENODEV}  # the address, or its whole interface
+
+
+class Changes:
+    """Makes changes, and sees to it that the table shows them.
+
+    :param now: the time in seconds.
+    """
+
+    def __init__(
+        self, now: Callable[[], float], table: Table, watch: Watch, exchange: Exchange
+    ) -> None:
+        self._now = now
+        self._table = table
+        self._watch = watch
+        self._exchange = exchange
+
+    async def make(self, changes: Sequence[Put | Remove]) -> list[AddressError | None]:
+        """Make changes in this order; why each of them was refused, or None."""
+        results: list[AddressError | None] = []
+        while len(results) < len(changes):
+            try:
+                results += await self._make(changes[len(results) : len(results) + BATCH])
+            except AddressError as error:  # the kernel cannot be asked: that goes for the rest
+                results += [error] * (len(changes) - len(results))
+        return results
+
+    async def _make(self, changes: Sequence[Put | Remove]) -> list[AddressError | None]:
+        self._watch.drain()  # the numbers of interfaces may have changed
+        plans = [self._plan(change) for change in changes]
+        requests = [request for plan in plans if isinstance(plan, list) for request in plan]
+        verdicts = iter(await self._exchange.carry_out(requests))
+        results: list[AddressError | None] = []
+        for change, plan in zip(changes, plans, strict=True):
+            if isinstance(plan, AddressError):
+                results.append(plan)
+            else:
+                # What prepares a change has failed when the change itself fails.
+                last = [SUCCESS, *(next(verdicts) for _ in plan)][-1]
+                results.append(self._result(change, last))
+        # The kernel told the news of these changes before it answered: those that came before
+        # the changes, too, which must not be taken for later ones.
+        self._watch.drain()
+        return results
+
+    def _plan(self, change: Put | Remove) -> list[Request] | AddressError:
+        """What to ask for: the change itself last, nothing when there is nothing to do."""
+        address = change.address
+        link = self._table.links.get(address.interface)
+        try:
+            if isinstance(change, Remove):
+                if link is None:
+                    return []
+                return [
+                    *self._promoting(address, link.number),
+                    delete_address(address, link.number),
+                ]
+            if link is None:
+                return no_interface(address, self._table.links)
+            there = self._table.other_prefix(address)
+            if there:
+                return other_prefix(address, there)
+            add = new_address(address, link.number, change.valid, change.label)
+            assigned = self._table.addresses.get(address)
+            if assigned and not assigned.serving:
+                # Its detection of duplicates has failed or runs: only a new one can do without.
+                return [delete_address(address, link.number), add]
+            return [*self._promoting(address, link.number), add]
+        except AddressError as error:
+            return error
+
+    def _promoting(self, address: Address, number: int) -> list[Request]:
+        """What keeps other addresses here when this one goes, or runs out: once per interface."""
+        if address.version == 6 or address.prefix == 32 or number not in self._table.unpromoted:
+            return []
+        self._table.unpromoted.discard(number)
+        return [promote_secondaries(number)]
+
+    def _result(self, change: Put | Remove, verdict: Verdict) -> AddressError | None:
+        address = change.address
+        if isinstance(change, Remove):
+            if verdict.errno == 0 or verdict.errno in NOT_THERE:
+                self._watch.change(partial(self._table.remove, address))
+                return None
+        elif verdict.errno == 0:
+            until = None if change.valid is None else self._now() + change.valid
+            old = self._table.addresses.get(address)
+            label = old.label if old else change.label if address.version == 4 else None
+            assigned = Assigned(until, label, marked=True)
+            self._watch.change(partial(self._table.put, address, assigned))
+            return None
+        elif verdict.errno == errno.EEXIST and address in self._table.addresses:
+            return None
+        return refusal(address, verdict)
