@@ -73,7 +73,9 @@ class Host:
 
     def popen(self, *words: str, **options: Any) -> subprocess.Popen[Any]:
         """Start a command; whatever still runs at the end of the LAN is killed."""
-        process = subprocess.Popen(self.command(*words), stdin=subprocess.DEVNULL, **options)
+        process: subprocess.Popen[Any] = subprocess.Popen(
+            self.command(*words), **{"stdin": subprocess.DEVNULL, **options}
+        )
         self._started.append(process)
         return process
 
@@ -99,11 +101,13 @@ class Lan:
     The hosts have the addresses 10.77.0.1 ... and fd77::1 ..., in order. Everything
     lives inside namespaces whose names hold this process's id: nothing outside of
     them is touched.
+
+    :ivar switch: the namespace of the bridge.
     """
 
     def __init__(self, count: int) -> None:
         name = f"flip{os.getpid()}x{next(_counter)}"
-        self._bridge = f"{name}-lan"
+        self.switch = f"{name}-lan"
         self.hosts = [
             Host(f"{name}-{n}", f"port{n}", f"10.77.0.{n}", f"fd77::{n:x}")
             for n in range(1, count + 1)
@@ -131,7 +135,7 @@ class Lan:
             for process in host._started:
                 process.kill()
                 process.wait()
-        for namespace in [host.namespace for host in self.hosts] + [self._bridge]:
+        for namespace in [host.namespace for host in self.hosts] + [self.switch]:
             if not os.path.exists(f"/run/netns/{namespace}"):
                 continue
             for pid in _ip("netns", "pids", namespace).split():
@@ -144,23 +148,23 @@ class Lan:
         for host in hosts:
             words = ["link", "set", "dev", host.port, "isolated", "on" if isolated else "off"]
             subprocess.run(
-                ["bridge", "-n", self._bridge, *words], check=True, text=True, capture_output=True
+                ["bridge", "-n", self.switch, *words], check=True, text=True, capture_output=True
             )
 
     def unplug(self, host: Host, unplugged: bool = True) -> None:
         """Take a host's cable out of the bridge, or put it back; its own link stays up."""
         master = ["nomaster"] if unplugged else ["master", "lan"]
-        _ip("-n", self._bridge, "link", "set", "dev", host.port, *master)
+        _ip("-n", self.switch, "link", "set", "dev", host.port, *master)
 
     def split(self, hosts: Iterable[Host], split: bool = True) -> None:
         """Give hosts a bridge of their own, or put them back on that of the others."""
         bridge = "lan2" if split else "lan"
         _batch(
-            [["link", "set", "dev", host.port, "master", bridge] for host in hosts], self._bridge
+            [["link", "set", "dev", host.port, "master", bridge] for host in hosts], self.switch
         )
 
     def _build(self) -> None:
-        names = [self._bridge, *(host.namespace for host in self.hosts)]
+        names = [self.switch, *(host.namespace for host in self.hosts)]
         _batch([["netns", "add", name] for name in names])
         for name in names:
             # Without duplicate address detection an IPv6 address serves at once.
@@ -176,7 +180,7 @@ class Lan:
             end = [host.interface, "netns", host.namespace]
             lan.append(["link", "add", host.port, "type", "veth", "peer", "name", *end])
             lan.append(["link", "set", host.port, "master", "lan", "up"])
-        _batch(lan, self._bridge)
+        _batch(lan, self.switch)
         for host in self.hosts:
             _batch(
                 [

@@ -1,0 +1,80 @@
+"""flip beside keepalived and serf: the same faults, on real networks of namespaces.
+
+Each trial has a network of its own: three nodes and a client on one switch, in
+namespaces that are gone afterwards. What happens is seen by a client that asks every
+address all the time, and by the kernels' own reports of addresses that come and go.
+Results are added to a file, so a run that was broken off goes on where it was.
+Needs root, and the programs: apt install keepalived serf iputils-arping nftables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from benchmarks.failover.contest import PROGRAMS
+from benchmarks.failover.faults import FAULTS
+from benchmarks.failover.grid import Grid, Results, trials
+from benchmarks.failover.programs import missing
+from benchmarks.failover.table import lines
+from tests.network.namespaces import unavailable
+
+TOOLS = ("ip", "bridge", "nft")
+QUICK = ("crash", "stop", "return", "agent", "freeze")
+RESULTS = Path("failover.jsonl")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Perform what is asked for and print the tables; 1 if a trial failed, 2 if none can be."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.failover",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="a sample in about ten minutes")
+    parser.add_argument("--programs", nargs="+", choices=PROGRAMS, default=list(PROGRAMS))
+    parser.add_argument("--faults", nargs="+", choices=FAULTS, metavar="FAULT")
+    parser.add_argument("--addresses", nargs="+", type=int, metavar="N", help="(1 50)")
+    parser.add_argument("--runs", type=int, help="repetitions of each trial (5)")
+    parser.add_argument("--parallel", type=int, default=4, help="labs at once (4)")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin none later")
+    parser.add_argument("--results", type=Path, default=RESULTS, help=f"the file ({RESULTS})")
+    parser.add_argument("--logs", type=Path, help="keep what the programs write in this directory")
+    parser.add_argument("--table", action="store_true", help="only print what is known")
+    args = parser.parse_args(arguments)
+    faults = args.faults or (QUICK if args.quick else list(FAULTS))
+    addresses = args.addresses or ([50] if args.quick else [1, 50])
+    runs = args.runs or (1 if args.quick else 5)
+    wanted = trials(args.programs, faults, addresses, runs)
+    results, failed = Results(args.results), []
+    if not args.table:
+        needed = [tool for name in args.programs for tool in PROGRAMS[name].needs]
+        lacking = missing([*TOOLS, *needed]) or unavailable()
+        if lacking:
+            print(f"benchmarks.failover: {lacking}", file=sys.stderr)
+            return 2
+        signal.signal(signal.SIGTERM, _end)
+        grid = Grid(results, args.parallel, time.monotonic() + 60 * args.minutes, args.logs)
+        grid.run(wanted)
+        failed = grid.failed
+    print("\n".join(lines(list(results.of(wanted)))))
+    for words in failed:
+        print(f"failed: {words}")
+    return int(bool(failed))
+
+
+def _end(number: int, frame: object) -> NoReturn:
+    """End as Ctrl-C does: the labs are taken down."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,199 @@
+"""Many trials, several labs at once, each result kept in a file as soon as it is there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.failover.faults import FAULTS
+from benchmarks.failover.measures import Outcome, Spread
+from benchmarks.failover.trial import FEW, READY, Trial
+
+ROOT = Path(__file__).parents[2]
+LOOP = "while True: pass"
+SPREADS = ("gap", "gap_after", "two", "none")
+Result = tuple[Trial, Outcome]
+
+
+class Results:
+    """What is known already: one line of JSON per trial.
+
+    :param path: of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[Trial, Outcome] = {}
+        self._lock = threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            for line in path.read_text().splitlines():
+                entry = json.loads(line)
+                self._known[Trial(**entry["trial"])] = outcome(entry["outcome"])
+
+    def add(self, trial: Trial, found: Outcome) -> None:
+        """Keep one more."""
+        entry = {"trial": asdict(trial), "outcome": asdict(found)}
+        with self._lock, self._path.open("a") as file:
+            self._known[trial] = found
+            file.write(json.dumps(entry) + "\n")
+
+    def missing(self, trials: Iterable[Trial]) -> list[Trial]:
+        """Those of which nothing is known yet."""
+        return [trial for trial in trials if trial not in self._known]
+
+    def of(self, trials: Iterable[Trial]) -> Iterator[Result]:
+        """What is known of these."""
+        for trial in trials:
+            if trial in self._known:
+                yield trial, self._known[trial]
+
+
+def outcome(fields: dict[str, object]) -> Outcome:
+    """An outcome from its JSON."""
+    spreads = {name: Spread(**fields[name]) for name in SPREADS}  # type: ignore[arg-type]
+    return Outcome(**{**fields, **spreads})  # type: ignore[arg-type]
+
+
+def trials(
+    programs: Sequence[str], faults: Sequence[str], addresses: Sequence[int], runs: int
+) -> list[Trial]:
+    """The product of it all, a repetition of everything before the next one."""
+    return [
+        Trial(program, fault, count, run)
+        for run in range(1, runs + 1)
+        for count in addresses
+        for fault in faults
+        for program in programs
+    ]
+
+
+class Grid:
+    """Performs trials.
+
+    :param parallel: how many labs at once.
+    :param deadline: no trial begins after this time (`time.monotonic`).
+    :param kept: a directory for all that the programs write, if it is to be kept.
+    :ivar failed: what came to nothing, in words.
+    """
+
+    def __init__(
+        self,
+        results: Results,
+        parallel: int,
+        deadline: float = float("inf"),
+        kept: Path | None = None,
+    ) -> None:
+        self.failed: list[str] = []
+        self._results = results
+        self._parallel = parallel
+        self._deadline = deadline
+        self._kept = kept
+        self._running: set[subprocess.Popen[str]] = set()
+        self._left = 0
+        self._lock = threading.Lock()
+
+    def run(self, wanted: Sequence[Trial]) -> None:
+        """Perform what is missing, in order, and say on stderr how far it has come.
+
+        First what can run side by side; then what loads the machine, all programs
+        under the same load; then what fills the kernel's table of neighbours, which
+        all namespaces share, one by one.
+        """
+        missing = self._results.missing(wanted)
+        self._left = len(missing)
+        few = [trial for trial in missing if trial.addresses <= FEW]
+        quiet = [trial for trial in few if not FAULTS[trial.fault].loops]
+        loud = [trial for trial in few if FAULTS[trial.fault].loops]
+        many = [trial for trial in missing if trial.addresses > FEW]
+        try:
+            with ThreadPoolExecutor(self._parallel) as pool:
+                list(pool.map(self._perform, quiet))
+            for first in range(0, len(loud), self._parallel):
+                self._together(loud[first : first + self._parallel])
+            for trial in many:
+                (self._together if FAULTS[trial.fault].loops else self._one)([trial])
+        finally:
+            self._end()
+
+    def _one(self, alone: Sequence[Trial]) -> None:
+        for trial in alone:
+            self._perform(trial)
+
+    def _perform(self, trial: Trial) -> None:
+        if time.monotonic() < self._deadline:
+            self._finish(trial, self._start(trial))
+
+    def _together(self, batch: Sequence[Trial]) -> None:
+        """Several under the same busy loops."""
+        if time.monotonic() >= self._deadline:
+            return
+        fault = FAULTS[batch[0].fault]
+        running = [(trial, self._start(trial)) for trial in batch]
+        ready = [
+            process
+            for _, process in running
+            if process.stdout is not None and process.stdout.readline().strip() == READY
+        ]
+        loops = [subprocess.Popen([sys.executable, "-c", LOOP]) for _ in range(fault.loops)]
+        try:
+            _go_on(ready)
+            time.sleep(fault.seconds or 0)
+        finally:
+            for loop in loops:
+                loop.kill()
+                loop.wait()
+        _go_on(ready)
+        for trial, process in running:
+            self._finish(trial, process)
+
+    def _start(self, trial: Trial) -> subprocess.Popen[str]:
+        words = [json.dumps(asdict(trial)), str(self._kept or "")]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.failover.trial", *words],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=ROOT,
+        )  # fmt: skip
+        with self._lock:
+            self._running.add(process)
+        return process
+
+    def _finish(self, trial: Trial, process: subprocess.Popen[str]) -> None:
+        output, errors = process.communicate()
+        with self._lock:
+            self._running.discard(process)
+            self._left -= 1
+        what = f"{trial.program}, {trial.fault}, {trial.addresses} addresses, run {trial.run}"
+        if process.returncode:
+            said = (errors.strip().splitlines() or [f"exit status {process.returncode}"])[-1]
+            self.failed.append(f"{what}: {said}")
+            print(f"FAILED {self.failed[-1]}", file=sys.stderr, flush=True)
+            return
+        found = outcome(json.loads(output.splitlines()[-1]))
+        self._results.add(trial, found)
+        line = f"{self._left} left; {what}: gap {found.gap.median:.3f} s,"
+        line += f" after {found.gap_after.median:.3f} s, two owners {found.two.median:.3f} s"
+        print(line, file=sys.stderr, flush=True)
+
+    def _end(self) -> None:
+        """Let the labs that still run take themselves down."""
+        with self._lock:
+            running = list(self._running)
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait()
+
+
+def _go_on(processes: Iterable[subprocess.Popen[str]]) -> None:
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
