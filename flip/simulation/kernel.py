@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
 
 from flip.addresses.kernel import Address, Assigned, Link, Observer, Put, Remove
+from flip.addresses.pace import Pace
+from flip.addresses.telling import Telling
 from flip.errors import AddressError
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 AT_ONCE = 50  # changes that one call to the kernel makes
 PROBE_LIMIT = 0.2  # seconds for which an answer to a probe is waited for
 
+_Results = list[AddressError | None]
+
 
 class SimulatedKernel:
     """Asks the stack of a process's machine, and hears what it tells.
@@ -25,7 +29,8 @@ class SimulatedKernel:
     Like a real process it makes the first changes at once, by system calls, and those beyond
     `AT_ONCE` in steps between which other things happen to it. What the stack tells waits in
     a socket of a process that is frozen, and never comes to one that is dead. Where the
-    machine's `overruns` make that socket too small, everything is asked for again.
+    machine's `overruns` make that socket too small, everything is asked for again. Observers
+    are told by `flip.addresses.telling`, as the real kernel's are.
     """
 
     def __init__(self, machine: Machine, reactor: VirtualReactor) -> None:
@@ -35,14 +40,16 @@ class SimulatedKernel:
         self._reactor = reactor
         self._addresses: dict[Address, Assigned] = {}
         self._links: dict[str, Link] = {}
-        self._observers: list[Observer] = []
-        self._asked: dict[Deferred[list[AddressError | None]], None] = {}
+        self._telling = Telling(reactor, Pace(reactor), self._addresses, self._links)
+        self._asked: dict[Deferred[_Results], tuple[_Results, int]] = {}
         self._runs = False
 
     def start(self) -> Deferred[None]:
         self._stack.watch(self)
         self._runs = True
-        self._addresses, self._links = self._stack.dump(), dict(self._stack.links)
+        self._addresses.update(self._stack.dump())
+        self._links.update(self._stack.links)
+        self._telling.open()
         started: Deferred[None] = Deferred()
         self._tell(lambda: started.callback(None))
         return started
@@ -50,23 +57,25 @@ class SimulatedKernel:
     def stop(self) -> None:
         self._runs = False
         self._stack.unwatch(self)
+        self._telling.close()
         asked, self._asked = self._asked, {}
-        for done in asked:
-            done.errback(_unavailable())
+        for done, (results, count) in asked.items():
+            done.callback([*results, *_unavailable(count - len(results))])
 
     def apply(self, changes: Sequence[Put | Remove]) -> Deferred[list[AddressError | None]]:
         if not self._runs:
-            return fail(_unavailable())
-        done: Deferred[list[AddressError | None]] = Deferred()
-        self._asked[done] = None
-        self._make(list(changes), [], done)
+            return succeed(_unavailable(len(changes)))
+        done: Deferred[_Results] = Deferred()
+        results: _Results = []
+        self._asked[done] = results, len(changes)
+        self._make(list(changes), results, done)
         return done
 
     def _make(
         self,
         changes: list[Put | Remove],
-        results: list[AddressError | None],
-        done: Deferred[list[AddressError | None]],
+        results: _Results,
+        done: Deferred[_Results],
     ) -> None:
         results += map(self._stack.change, changes[:AT_ONCE])
         rest = changes[AT_ONCE:]
@@ -111,7 +120,7 @@ class SimulatedKernel:
         return found
 
     def observe(self, observer: Observer) -> None:
-        self._observers.append(observer)
+        self._telling.observe(observer)
 
     def assigned(self, address: Address, assigned: Assigned) -> None:
         """Part of `flip.simulation.stack.Watcher`, as the next two."""
@@ -139,32 +148,25 @@ class SimulatedKernel:
 
     def _learn(self, address: Address, assigned: Assigned | None) -> None:
         if assigned is None:
-            if self._addresses.pop(address, None) is not None:
-                for observer in self._observers:
-                    observer.vanished(address)
-        elif self._addresses.get(address) != assigned:
-            new = address not in self._addresses
+            self._addresses.pop(address, None)
+        else:
             self._addresses[address] = assigned
-            if new:
-                for observer in self._observers:
-                    observer.appeared(address, assigned)
+        self._telling.touched(address)
 
     def _learn_link(self, name: str, link: Link | None) -> None:
-        if self._links.get(name) != link:
-            if link is None:
-                del self._links[name]
-            else:
-                self._links[name] = link
-            for observer in self._observers:
-                observer.link_changed(name, link)
+        if link is None:
+            self._links.pop(name, None)
+        else:
+            self._links[name] = link
+        self._telling.touched(name)
 
     def _ask_again(self) -> None:
-        links, addresses = dict(self._stack.links), self._stack.dump()
-        for name in self._links.keys() | links.keys():
+        links, addresses = self._stack.links, self._stack.dump()
+        for name in list(self._links) + list(links):
             self._learn_link(name, links.get(name))
-        for address in self._addresses.keys() | addresses.keys():
+        for address in list(self._addresses) + list(addresses):
             self._learn(address, addresses.get(address))
 
 
-def _unavailable() -> AddressError:
-    return AddressError("(the kernel is not asked any more)")
+def _unavailable(count: int) -> _Results:
+    return [AddressError("(the kernel is not asked any more)")] * count

@@ -112,7 +112,7 @@ class StackTests(SynchronousTestCase):
         assert_that(self.stack.change(Remove(ONE)), none())
         self.stack.plug_in("eth0")
         after = self.stack.links["eth0"]
-        assert_that((after.index != before.index, after.up), equal_to((True, True)))
+        assert_that((after.number != before.number, after.up), equal_to((True, True)))
         told = [(what, which) for _, what, which in self.bench.told]
         assert_that(
             told,
