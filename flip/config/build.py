@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flip.config import exclusive, points
+from flip.config import checks, exclusive, points
 from flip.config.addresses import normal
 from flip.config.parts import Parts, Section, listed
 from flip.config.paths import Paths
@@ -103,6 +103,11 @@ def _system(name: str, system: Section, common: Mapping[str, Any], parts: Parts)
         exclusive=sole,
         lease=exclusive.lease(parts.top, system) / 1000 if sole else 0.0,
         voters=exclusive.voters(tuple(parts.servers), system) if sole else (),
+        check=checks.check(system),
+        all_unfit=value("all_unfit"),
+        failback=checks.failback(system),
+        verify=system.get("verify"),
+        check_interval=value("check_interval") / 1000,
         special=points.special(system["data"], config),
     )
 
@@ -138,4 +143,6 @@ def _division(system: System) -> list[Any]:
         for point in system.special.values()
         if point.members != (point.id,) or point.prefer is not None
     }
-    return [*described, special] if special else described
+    if special:
+        described.append(special)
+    return described if system.all_unfit == "stay" else [*described, system.all_unfit]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from flip.config.checks import CHECK
 from flip.config.fit import fits, has_repeated_texts, is_address
 from flip.config.places import Fault, Path, closest, meant, place, shown
 from flip.config.settings import SERVER, TOP, schema
@@ -18,6 +19,7 @@ _HOMES = (
     ("servers.ID", SERVER),
     ("cluster.system.NAME", SYSTEM),
     ("a data point", POINT),
+    ("cluster.system.NAME.check", CHECK),
 )
 
 

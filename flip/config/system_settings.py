@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flip.config.checks import CHECK, FAILBACK
 from flip.config.vocabulary import (
     DATUM,
     EXCLUSIVE_HOOK_TIMEOUT,
@@ -123,6 +124,42 @@ SYSTEM = (
         milliseconds(0),
         60000,
         "How long a server that gave up stays out, unless `flip retry` lets it in before.",
+    ),
+    Setting(
+        "check",
+        structure("an object with one of run, tcp and http", CHECK),
+        None,
+        "The health check of the system; see below. A server that is not fit gets no data of it.",
+        "none",
+    ),
+    Setting(
+        "all_unfit",
+        one_of("stay", "divide", "release"),
+        "stay",
+        "What is done while no server is fit: the data stays where it is, and only what nobody has"
+        " is divided; or all of it is divided as if all were fit; or every server lets go of it.",
+    ),
+    Setting(
+        "failback",
+        FAILBACK,
+        "auto",
+        "When a server that was down or unfit gets data again: as soon as it is back (auto), after"
+        ' a time ({"after": milliseconds}), or after `flip undrain` (manual). Until then it is'
+        " drained, and serves only when no other server can.",
+    ),
+    Setting(
+        "verify",
+        HOOK,
+        None,
+        "A hook that looks whether a data point really is here: exit status 0 says so, after any"
+        " other `alive` is run again.",
+        "none",
+    ),
+    Setting(
+        "check_interval",
+        milliseconds(100),
+        30000,
+        "How often that is looked at, for each data point that is held.",
     ),
     Setting(
         "exclusive",

@@ -80,6 +80,42 @@ class Points(Mapping[str, Point]):
         return id in self._ids
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The health check of a system; times in seconds.
+
+    :ivar kind: "run", "tcp" or "http".
+    :ivar target: the hook, "host:port" or the URL.
+    :ivar expect: the status of an answer by http.
+    """
+
+    kind: str
+    target: str
+    expect: int
+    interval: float
+    timeout: float
+    rise: int
+    fall: int
+
+
+@dataclass(frozen=True, slots=True)
+class Addressing:
+    """How the addresses of a system with the provider "address" are kept; times in seconds.
+
+    :ivar kernel_lease: for how long the kernel keeps them without flip; 0: for ever.
+    :ivar wait_for_lease: whether to take them from a server that is down only when that is over.
+    :ivar on_conflict: "take" or "wait".
+    :ivar announcements: when they are announced, counted from when they were put.
+    :ivar repeat: the time between further announcements; 0: there are none.
+    """
+
+    kernel_lease: int
+    wait_for_lease: bool
+    on_conflict: str
+    announcements: tuple[float, ...]
+    repeat: float
+
+
 @dataclass(frozen=True)
 class System:
     """A set of data points, with its hooks.
@@ -89,7 +125,14 @@ class System:
     :ivar data: the ids of its data points, in order.
     :ivar exclusive: whether a data point never has two owners; `lease` and `voters` (ids, sorted)
         say how that is kept, and are blank in other systems.
+    :ivar all_unfit: "stay", "divide" or "release".
+    :ivar failback: seconds for which a server that was down or unfit stays drained; infinite:
+        until an operator says otherwise.
+    :ivar verify: the hook that looks, every `check_interval`, whether a data point is here.
     :ivar special: the data points that are more than a text, by id.
+    :ivar provider: what flip does in place of hooks, None where there are hooks; `alive` and
+        `down` are blank then.
+    :ivar addressing: of the provider "address".
     """
 
     name: str
@@ -108,7 +151,14 @@ class System:
     exclusive: bool = False
     lease: float = 0.0
     voters: tuple[str, ...] = ()
+    check: Check | None = None
+    all_unfit: str = "stay"
+    failback: float = 0.0
+    verify: str | None = None
+    check_interval: float = 30.0
     special: Mapping[str, Point] = field(default_factory=dict)
+    provider: str | None = None
+    addressing: Addressing | None = None
 
     @cached_property
     def points(self) -> Points:

@@ -45,7 +45,7 @@ class Situation:
     :param outranking: all that contest it run a configuration that comes after this one (R7).
     :param permitted: a quorum of voters has granted it, or nobody has to.
     :param heir_ready: the topology names another member, and that one can take over now
-        or holds it already.
+        or holds it already; or nobody has to, because each server stands alone.
     """
 
     phase: Phase | None

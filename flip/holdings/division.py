@@ -9,9 +9,12 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from flip.allocation.topology import TOPOLOGIES
 from flip.config import Config
+from flip.holdings.eligibility import Candidates, Way, stays_with
 from flip.holdings.outlook import Outlook
 from flip.holdings.tally import LISTED
 from flip.log import Logger
+from flip.wire.claims import Phase
+from flip.wire.standing import Standing
 
 NOBODY = "nobody"
 
@@ -21,7 +24,9 @@ _log = Logger()
 class Division:
     """Who should hold what of one system, by this node's view.
 
+    :param claims: what this node claims of the system.
     :param divided: called with the owner of each data point and those of this node.
+    :ivar candidates: among whom the data is divided now.
     """
 
     def __init__(
@@ -30,17 +35,21 @@ class Division:
         system: str,
         clock: IReactorTime,
         outlook: Outlook,
+        claims: Callable[[], Mapping[str, Phase]],
         divided: Callable[[Mapping[str, str], frozenset[str]], None],
     ) -> None:
         self.owners: dict[str, str] = {}
+        self.candidates = Candidates(frozenset())
         self._me = config.id
         self._system = config.systems[system]
         self._servers = config.servers_of(system)
         self._topology = TOPOLOGIES[self._system.type]
         self._clock = clock
         self._outlook = outlook
+        self._claims = claims
         self._divided = divided
         self._eligible: frozenset[str] | None = None
+        self._own: frozenset[str] | None = None
         self._late: IDelayedCall | None = None
 
     @property
@@ -54,17 +63,24 @@ class Division:
         Several that come back within `delay` are one plan; what is gone leaves
         data without an owner, and that does not wait. Who came back a moment ago
         is left out of that plan: others may not know of it yet, and two plans
-        name two owners.
+        name two owners. Who has to make room for a better one is not gone.
         """
-        eligible = self._outlook.eligible(self._system.name)
-        if self._eligible is None:
+        self.candidates = self._outlook.candidates(self._system.name)
+        eligible = self.candidates.servers
+        if not self._topology.single_owner:
+            self._divide_by_itself()
+        elif self.candidates.way is Way.STAY:
+            self._stay()
+        elif self._eligible is None:
             self._divide(eligible)
-        elif self._eligible - eligible:
-            self._divide(self._eligible & eligible or eligible)
-        if eligible == self._eligible:
-            self.stop()
-        elif self._late is None:
-            self._late = self._clock.callLater(self._system.delay, self._divide_late)
+        else:
+            gone = self._eligible - eligible
+            if gone and not gone <= self._outlook.spare(self._system.name):
+                self._divide(self._eligible & eligible or eligible)
+            if eligible == self._eligible:
+                self.stop()
+            elif self._late is None:
+                self._late = self._clock.callLater(self._system.delay, self._divide_late)
 
     def stop(self) -> None:
         """Forget a division that is due later."""
@@ -73,20 +89,68 @@ class Division:
         self._late = None
 
     def _divide_late(self) -> None:
-        self._divide(self._outlook.eligible(self._system.name))
+        self._late = None
+        self.candidates = self._outlook.candidates(self._system.name)
+        if self.candidates.way is Way.STAY:
+            self._stay()
+        else:
+            self._divide(self.candidates.servers)
 
     def _divide(self, eligible: frozenset[str]) -> None:
         self.stop()
         self._eligible = eligible
-        if not self._topology.single_owner:
-            # Each server stands alone: nobody else's state changes what it holds.
-            self._divided({}, frozenset(self._system.data))
-            return
+        self._assign(self._deal(eligible))
+
+    def _deal(self, eligible: frozenset[str]) -> dict[str, str]:
         division = self._topology.divide(self._system.data, self._servers, eligible)
-        before = self.owners
-        self.owners = {datum: server for server, data in division.items() for datum in data}
+        return {datum: server for server, data in division.items() for datum in data}
+
+    def _stay(self) -> None:
+        """No server is fit: everything stays with whoever has it."""
+        self.stop()
+        self._eligible = self.candidates.servers
+        name, mine = self._system.name, self._claims()
+        standings = self._outlook.standings(name)
+        dealt = self._deal(
+            frozenset(id for id, word in standings.items() if word is Standing.UNFIT)
+        )
+        owners = {}
+        for datum in self._system.data:
+            claims = dict(self._outlook.claimants(name, datum))
+            if datum in mine:
+                claims[self._me] = mine[datum]
+            owner = stays_with(claims, standings, self._servers) or dealt.get(datum)
+            if owner is not None:
+                owners[datum] = owner
+        if owners != self.owners:
+            self._assign(owners)
+
+    def _divide_by_itself(self) -> None:
+        """Each server stands alone: it has everything, unless it must have nothing.
+
+        That its hooks failed, or that it flaps, is no reason for others to take what they
+        have themselves.
+        """
+        name, data = self._system.name, frozenset(self._system.data)
+        word = self._outlook.standings(name).get(self._me, Standing.FIT)
+        if word in (Standing.FIT, Standing.FAILING):
+            own = data
+        elif self.candidates.way is Way.STAY:
+            mine = self._claims()
+            own = frozenset(
+                datum for datum in data if datum in mine or not self._outlook.claims(name, datum)
+            )
+        else:
+            own = data if self._me in self.candidates.servers else frozenset()
+        if own != self._own:
+            self._own = own
+            self._divided({}, own)
+
+    def _assign(self, owners: dict[str, str]) -> None:
+        before, self.owners = self.owners, owners
         self._report(before)
-        self._divided(self.owners, frozenset(division.get(self._me, ())))
+        mine = frozenset(datum for datum, owner in owners.items() if owner == self._me)
+        self._divided(owners, mine)
 
     def _report(self, before: Mapping[str, str]) -> None:
         moving = [datum for datum in self._system.data if before.get(datum) != self._owner(datum)]

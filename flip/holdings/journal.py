@@ -14,6 +14,7 @@ from flip.errors import JournalUnreadable, StateDirectoryInUse
 from flip.holdings.disk import Disk
 from flip.holdings.store import (
     DOWNS_KEPT,
+    DRAINED,
     EVENTS_KEPT,
     Change,
     Contents,
@@ -107,6 +108,22 @@ class Journal:
         # A claim number may have come further than the record's.
         highest = self._contents.incarnation = max(incarnation, self._contents.incarnation)
         self._write(partial(Store.remember, name="incarnation", value=highest))
+
+    @property
+    def drained(self) -> frozenset[str]:
+        """The systems for which an operator has drained this node."""
+        return frozenset(self._contents.drained)
+
+    def drain(self, system: str) -> None:
+        """An operator drained this node for a system."""
+        self._contents.drained.add(system)
+        self._write(partial(Store.remember, name=f"{DRAINED}{system}", value=1))
+
+    def undrain(self, system: str) -> None:
+        """It is drained no more."""
+        if system in self._contents.drained:
+            self._contents.drained.discard(system)
+            self._write(partial(Store.remember, name=f"{DRAINED}{system}", value=0))
 
     def held(self) -> list[Held]:
         """What is held, or may be."""

@@ -8,6 +8,7 @@ only then starts hooks: a claim is known before its hook runs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -16,8 +17,12 @@ from flip.config import Config
 from flip.errors import CannotRelease
 from flip.holdings.attempts import Runner
 from flip.holdings.difference import Difference
+from flip.holdings.distress import Distress
 from flip.holdings.division import Division
-from flip.holdings.fitness import FLAPPING_WINDOW, Fitness, penalty
+from flip.holdings.eligibility import Way
+from flip.holdings.failback import Failback
+from flip.holdings.fitness import Fitness
+from flip.holdings.flapping import count_down
 from flip.holdings.gate import Gate
 from flip.holdings.grants.asking import Asking
 from flip.holdings.grants.permit import Free
@@ -32,9 +37,9 @@ from flip.membership.roster import Change
 from flip.membership.service import Membership
 from flip.wire.claims import Phase
 from flip.wire.messages import Record
+from flip.wire.standing import Standing, encode_standings
 
 CANNOT_SETTLE = "it has not caught up with a quorum"
-FLAPPING = "it was voted down repeatedly"
 FAILING = "its alive hook kept failing"
 
 _log = Logger()
@@ -60,10 +65,17 @@ class Keeper:
     ) -> None:
         self.systems: dict[str, SystemKeeper] = {}
         self.divisions: dict[str, Division] = {}
-        self.fitness = Fitness(clock, hooks, self._fitness_changed)
+        self.fitness = Fitness(
+            clock,
+            hooks,
+            self._fitness_changed,
+            lambda system, before: self.failback.recovered(system, before),
+        )
         self.leftovers = Leftovers(config.id, clock, journal, runner, self._ask_for_turn)
         self.outlook = Outlook(config, membership.roster, membership.touch.reachable.get)
         self.difference = Difference(config.id, self.outlook, journal)
+        self.failback = Failback(config, hooks, self.fitness, self.outlook, journal)
+        self.distress = Distress(self.divisions, self.outlook, journal)
         self._config = config
         self._clock = clock
         self._membership = membership
@@ -95,14 +107,14 @@ class Keeper:
                 journal,
                 runner if right is None else right.guard,
                 Free() if right is None else right,
-                acting=lambda: self.gate.open,
+                acting=partial(self._acting, system.name),
                 in_touch=lambda: membership.in_touch,
                 due=self._ask_for_turn,
                 dropped=self._dropped,
                 gave_up=self._gave_up,
             )
             self.divisions[system.name] = Division(
-                config, system.name, clock, self.outlook, keeper.plan
+                config, system.name, clock, self.outlook, keeper.claims, keeper.plan
             )
 
     def start(self) -> None:
@@ -119,6 +131,7 @@ class Keeper:
         with self._journal.batch():
             for name, keeper in self.systems.items():
                 keeper.remember(recorded[name], complete=self._journal.clean)
+        self.failback.start()
         self._membership.amend(claims=self.claims())
         self._membership.roster.subscribe(self._member_changed)
         self._membership.on_touch(self._touch_changed)
@@ -199,6 +212,7 @@ class Keeper:
                 keeper.mark((datum,))
         if change.member != self._config.id:
             self._last_word.heed(change, touched)
+            self.failback.heed(change)
         if _standing(change.record) != _standing(change.record_before) or (
             change.state is not change.state_before
             or (change.claims is None) != (change.claims_before is None)
@@ -235,30 +249,31 @@ class Keeper:
             self.leftovers.act()
         self._mark_all()
 
+    def _divide(self) -> None:
+        for name, division in self.divisions.items():
+            division.update()
+            keeper, released = self.systems[name], division.candidates.way is Way.RELEASE
+            if released is not keeper.released:
+                keeper.released = released
+                keeper.mark_all()
+
+    def _acting(self, system: str) -> bool:
+        """Whether this node may take and let go (R1); not before its health is known."""
+        return self.gate.open and self.fitness.standing(system) is not Standing.UNKNOWN
+
     def _unsettled(self, unsettled: bool) -> None:
         if unsettled:
-            self.fitness.exclude(CANNOT_SETTLE, None)
+            self.fitness.exclude(CANNOT_SETTLE, None, standing=Standing.FAILING)
         else:
             self.fitness.admit(CANNOT_SETTLE)
+            self.failback.settle()
 
     def _found_down(self) -> None:
         if self._stopped:
             return
         roster = self._membership.roster
-        news = self._journal.note_down(roster.buried)
-        downs = self._journal.downs_since(FLAPPING_WINDOW)
-        seconds = penalty(downs)
-        # Late news, of an incarnation that it has refuted and acted since, counts for
-        # the next time: to go away again now would be one more outage, not one less.
-        late = self.gate.open and roster.buried < roster[roster.me].incarnation
-        if seconds and news and not late:
-            text = (
-                f"voted down {downs} times in {FLAPPING_WINDOW / 60:.0f} minutes:"
-                f" ineligible for {seconds:.0f} s"
-            )
-            _log.warn("{text}", text=text)
-            self._journal.note_event("flapping", text)
-            self.fitness.exclude(FLAPPING, seconds)
+        if count_down(roster, self._journal, self.fitness, acting=self.gate.open):
+            self.failback.away()
         self._last_word.repeat()
 
     def _gave_up(self, system: str) -> bool:
@@ -271,14 +286,17 @@ class Keeper:
         text = f"{system}: alive kept failing here, so others take over for {seconds:.0f} s"
         _log.error("{text} ('flip retry' ends that sooner)", text=text)
         self._journal.note_event("gave-up", text)
-        self.fitness.exclude(FAILING, seconds, (system,))
+        self.fitness.exclude(FAILING, seconds, (system,), Standing.FAILING)
         return True
 
     def _fitness_changed(self) -> None:
         for name, keeper in self.systems.items():
             if not self.fitness.excluded(FAILING, name):
                 keeper.given_up.clear()
-        self._membership.amend(ineligible=self.fitness.ineligible)
+        self._membership.amend(
+            ineligible=self.fitness.ineligible,
+            standings=encode_standings(self.fitness.standings),
+        )
         self._ask_for_turn()
 
     def _dropped(self, system: str, datum: str) -> None:
@@ -300,8 +318,9 @@ class Keeper:
         # After a stall this turn may come before anything else notices it.
         self._membership.check_pulse()
         self.difference.update()
-        for division in self.divisions.values():
-            division.update()
+        self.failback.update()
+        self._divide()
+        self.distress.update()
         self._last_word.speak()
         with self._journal.batch():
             for keeper in self.systems.values():
@@ -319,4 +338,6 @@ class Keeper:
 
 def _standing(record: Record | None) -> object:
     """What of a member's record changes what may be done about many data points."""
-    return (record.status, record.ineligible, rank(record)) if record is not None else None
+    if record is None:
+        return None
+    return record.status, record.ineligible, record.standings, rank(record)

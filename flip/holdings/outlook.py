@@ -7,13 +7,15 @@ roster and kept as indexes, so that one changed record costs what changed in it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from flip.config import Config
+from flip.holdings.eligibility import Candidates, candidates
 from flip.membership.roster import NO_CLAIMS, Change, Claims, Roster
 from flip.wire.claims import Phase
 from flip.wire.messages import Record, Status
+from flip.wire.standing import Standing, standing
 
 Point = tuple[str, str]  # system, datum
 SERVING = (Phase.TAKING, Phase.HELD)
@@ -77,28 +79,48 @@ class Outlook:
                     del self._claimants[point]
         return list(touched)
 
-    def eligible(self, system: str) -> frozenset[str]:
-        """Who may be given data of a system.
+    def standings(self, system: str) -> dict[str, Standing]:
+        """What the system's servers that are here to stay say of themselves."""
+        return {
+            id: standing(self._roster[id].record, system)
+            for id in self._servers[system]
+            if self._roster.present(id) and not self._leaves(id)
+        }
 
-        When every present server has declared itself unfit, all of them are
-        eligible again: a broken node must not be a black hole, and a cluster of
-        broken nodes must not stop trying.
-        """
-        present = [
-            id for id in self._servers[system] if self._roster.present(id) and not self._leaves(id)
-        ]
-        fit = frozenset(id for id in present if not self._unfit(id, system))
-        return fit or frozenset(present)
+    def candidates(self, system: str) -> Candidates:
+        """Who may be given data of a system."""
+        return candidates(self.standings(system), self._config.systems[system].all_unfit)
 
     def alone(self, system: str) -> bool:
         """Whether no other member could take this system's data."""
         return not any(
-            id != self._roster.me
-            and self._roster.present(id)
-            and not self._leaves(id)
-            and not self._unfit(id, system)
-            for id in self._servers[system]
+            word < Standing.FAILING
+            for id, word in self.standings(system).items()
+            if id != self._roster.me
         )
+
+    def serving(self, system: str) -> frozenset[str]:
+        """The other fit servers that serve anything of a system."""
+        points = (claims for (name, _), claims in self._claimants.items() if name == system)
+        serve = {id for claims in points for id, phase in claims.items() if phase in SERVING}
+        return frozenset(serve & self.fit(system))
+
+    def fit(self, system: str) -> frozenset[str]:
+        """The other servers that say that they are fit, or of whom nothing else is known."""
+        return frozenset(
+            id
+            for id, word in self.standings(system).items()
+            if word is Standing.FIT and id != self._roster.me
+        )
+
+    def spare(self, system: str) -> frozenset[str]:
+        """The servers that could serve, were there not better ones."""
+        standings = self.standings(system).items()
+        return frozenset(id for id, word in standings if word < Standing.FAILING)
+
+    def claimants(self, system: str, datum: str) -> Mapping[str, Phase]:
+        """Who else claims a data point, whatever became of them."""
+        return self._claimants.get((system, datum), {})
 
     def claims(self, system: str, datum: str) -> dict[str, Phase | None]:
         """Which present others claim a data point; None is a member that may claim anything."""
@@ -139,6 +161,8 @@ class Outlook:
         if record is None or not self._reachable(id):
             return False
         holds = self._claimants.get((system, datum), {}).get(id) is Phase.HELD
+        if standing(record, system) is Standing.UNKNOWN:
+            return holds  # until its health check has ended it takes nothing
         return record.status == Status.ACTIVE or holds
 
     def rank_of(self, id: str) -> tuple[int, bytes] | None:
@@ -166,10 +190,6 @@ class Outlook:
     def _leaves(self, id: str) -> bool:
         record = self._roster[id].record
         return record is not None and record.status == Status.LEAVING
-
-    def _unfit(self, id: str, system: str) -> bool:
-        record = self._roster[id].record
-        return record is not None and system in record.ineligible
 
 
 def _differing(before: Claims, after: Claims) -> Iterator[tuple[Point, Phase | None]]:

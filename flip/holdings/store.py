@@ -15,6 +15,7 @@ from flip.wire.messages import ClaimNumber
 SCHEMA = 3  # kept in user_version; 0 is a new file
 EVENTS_KEPT = 10_000
 DOWNS_KEPT = 100
+DRAINED = "drained "  # and the system's name: a fact that is 1 or 0
 GRANTS = (
     "CREATE TABLE grants (system TEXT, datum TEXT, node TEXT, generation INTEGER, counter INTEGER,"
     " lease INTEGER, PRIMARY KEY (system, datum)) WITHOUT ROWID"
@@ -83,6 +84,7 @@ class Contents:
     downs: list[float] = field(default_factory=list)
     grants: dict[tuple[str, str], Grant] = field(default_factory=dict)
     voter: int | None = None
+    drained: set[str] = field(default_factory=set)
 
 
 class Store:
@@ -153,6 +155,11 @@ class Store:
         contents.buried = int(facts.get("buried", 0))
         contents.complete = bool(facts.get("complete"))
         contents.voter = facts.get("voter")
+        contents.drained = {
+            name.removeprefix(DRAINED)
+            for name, value in facts.items()
+            if name.startswith(DRAINED) and value
+        }
         rows = self._database.execute("SELECT time FROM downs ORDER BY rowid")
         contents.downs = [float(time) for (time,) in rows]
         return contents
@@ -190,6 +197,8 @@ class Store:
         self.remember("complete", contents.complete)
         if contents.voter is not None:
             self.remember("voter", contents.voter)
+        for system in contents.drained:
+            self.remember(f"{DRAINED}{system}", 1)
         for (system, datum), grant in contents.grants.items():
             self.grant(system, datum, grant)
         for time in contents.downs:

@@ -59,7 +59,7 @@ class SystemKeeper:
         self.system = system
         self.owners: dict[str, str] = {}
         self.wanted: frozenset[str] = frozenset()
-        self.ending = False
+        self.ending = self.released = False
         self._me = me
         self._outlook = outlook
         self._book = Book(system, hooks["down"], journal)
@@ -236,15 +236,14 @@ class SystemKeeper:
                 wanted=datum in self.wanted,
                 acting=self._acting(),
                 planning=outlook.planning(),
-                ending=self.ending,
+                ending=self.ending or (self.released and self._acting()),
                 contested=rivals.contested,
                 blocked=rivals.blocked,
                 served_elsewhere=rivals.served,
                 outranked=rivals.outranked,
                 outranking=rivals.outranking,
-                heir_ready=owner is not None
-                and owner != self._me
-                and outlook.ready(owner, name, datum),
+                heir_ready=not self.single_owner
+                or (owner is not None and owner != self._me and outlook.ready(owner, name, datum)),
                 permitted=self._permit.permitted(datum),
             )
         )

@@ -181,9 +181,9 @@ class Membership(Service):
         self,
         *,
         status: Status | None = None,
-        standings: bytes | None = None,
         claims: Claims | None = None,
         ineligible: tuple[str, ...] | None = None,
+        standings: bytes | None = None,
         concerns: frozenset[str] = frozenset(),
     ) -> None:
         """Write this node's record; `concerns` hear of it first."""

@@ -27,6 +27,7 @@ from flip.membership.service import Membership
 from flip.membership.touch import Touch
 from flip.wire.claims import claims_hash, data_digest, encode_claims
 from flip.wire.messages import Datagram, GrantMessage, Record, Status, Update
+from flip.wire.standing import Standing
 
 NOON = 1_700_049_600.0  # 2023-11-15, 12:00:00 UTC
 DIGEST = b"01234567"
@@ -110,6 +111,7 @@ class Others:
         status: Status = Status.ACTIVE,
         incarnation: int = 1,
         ineligible: tuple[str, ...] = (),
+        standing: Standing = Standing.FAILING,
         digest: bytes = DIGEST,
         config_version: int = 0,
         boot: int = 1,
@@ -117,6 +119,7 @@ class Others:
     ) -> None:
         """A member's new record.
 
+        :param standing: why it is not eligible.
         :param hidden: the claims themselves have not arrived.
         """
         version = self._versions[member] = self._versions.get(member, 0) + 1
@@ -132,6 +135,7 @@ class Others:
             config_version=config_version,
             claims_hash=claims_hash(body),
             ineligible=ineligible,
+            standings=bytes([standing] * len(ineligible)),
         )
         self._roster.merge((Update(member, record, None if hidden else body),), member)
 
@@ -257,9 +261,16 @@ class StandIn:
         status: Status | None = None,
         claims: Claims | None = None,
         ineligible: tuple[str, ...] | None = None,
+        standings: bytes | None = None,
         concerns: frozenset[str] = frozenset(),
     ) -> None:
-        self.own.amend(status=status, claims=claims, ineligible=ineligible, concerns=concerns)
+        self.own.amend(
+            status=status,
+            claims=claims,
+            ineligible=ineligible,
+            standings=standings,
+            concerns=concerns,
+        )
 
     def check_pulse(self) -> None:
         """It never stalls."""

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from flip.config import Config
 from flip.holdings.journal import Held, Journal
 from flip.holdings.keeper import Keeper
+from flip.wire.messages import Status
 from tests.holdings.bed import (
     HOOKS,
     Hooks,
@@ -40,12 +41,14 @@ class KeeperTestCase(SynchronousTestCase):
         *,
         left: tuple[Held, ...] = (),
         clean: bool = True,
+        hear: Status = Status.ACTIVE,
         **settings: Any,
     ) -> None:
         """A node that has just started.
 
         :param left: what its journal names.
         :param clean: whether the journal names everything.
+        :param hear: the status of the others when this node first hears of them.
         :param settings: of the system.
         """
         described: dict[str, Any] = {"data": "abc", "remove_on_start": False} | settings
@@ -69,7 +72,7 @@ class KeeperTestCase(SynchronousTestCase):
         self.keeper.start()
         for other in self.config.servers:
             if other != "me":
-                self.others.say(other, digest=self.config.digest)
+                self.others.say(other, digest=self.config.digest, status=hear)
 
     def open_journal(self, left: tuple[Held, ...], *, clean: bool) -> Journal:
         directory = Path(self.mktemp())

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from flip.holdings.division import Division
 from flip.holdings.outlook import Outlook
 from flip.membership.roster import Change
+from flip.wire.claims import Phase
 from flip.wire.messages import Status
 from tests.holdings.bed import Others, config, roster_of, system
 
@@ -25,6 +26,7 @@ class DivisionTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.divisions: list[tuple[dict[str, str], frozenset[str]]] = []
+        self.mine: dict[str, Phase] = {}
         self.build()
 
     def build(self, **settings: Any) -> None:
@@ -33,7 +35,9 @@ class DivisionTestCase(SynchronousTestCase):
         roster = roster_of(self.config)
         self.others = Others(self.config, roster)
         outlook = Outlook(self.config, roster, lambda id: True)
-        self.division = Division(self.config, "ip", self.clock, outlook, self.divided)
+        self.division = Division(
+            self.config, "ip", self.clock, outlook, lambda: self.mine, self.divided
+        )
 
         def learn(change: Change) -> None:
             outlook.learn(change)
@@ -45,7 +49,8 @@ class DivisionTestCase(SynchronousTestCase):
         self.divisions.clear()
 
     def divided(self, owners: Mapping[str, str], wanted: frozenset[str]) -> None:
-        self.divisions.append((dict(owners), wanted))
+        self.divided_last = dict(owners), wanted
+        self.divisions.append(self.divided_last)
 
     def latest(self) -> dict[str, str]:
         return self.divisions[-1][0]
@@ -118,7 +123,7 @@ class TimingTests(DivisionTestCase):
         self.others.accuse("flip1", "me", "flip2")
         self.clock.advance(DELAY)
         self.division.update()
-        assert_that(self.divisions[-1], equal_to(({}, frozenset("abc"))))
+        assert_that(self.divided_last, equal_to(({}, frozenset("abc"))))
 
 
 class ReportTests(DivisionTestCase):

@@ -7,20 +7,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from flip.holdings.fitness import Fitness, penalty
-
-
-class PenaltyTests(SynchronousTestCase):
-    """R8: how long a flapping member stays out."""
-
-    def test_growth(self) -> None:
-        """The first time costs nothing; then 1, 2, 4 and so on up to 60 seconds."""
-        seconds = [penalty(downs) for downs in range(12)]
-        assert_that(seconds, equal_to([0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60]))
-
-    def test_for_ever(self) -> None:
-        """A member that flaps all day is no arithmetic problem."""
-        assert_that(penalty(100_000), equal_to(60))
+from flip.holdings.fitness import Fitness
 
 
 class FitnessTests(SynchronousTestCase):

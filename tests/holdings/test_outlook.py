@@ -126,22 +126,22 @@ class EligibilityTests(OutlookTestCase):
 
     def test_never_heard_of(self) -> None:
         """Nothing moves without agreement: who was not heard of counts as alive."""
-        assert_that(self.outlook.eligible("ip"), equal_to(ALL))
+        assert_that(self.outlook.candidates("ip").servers, equal_to(ALL))
 
     def test_gone(self) -> None:
         """Not who is down, who left or who leaves."""
         self.others.accuse("flip1", "me", "flip2", incarnation=0)
-        assert_that(self.outlook.eligible("ip"), equal_to(ALL - {"flip1"}))
+        assert_that(self.outlook.candidates("ip").servers, equal_to(ALL - {"flip1"}))
         self.others.say("flip1", status=Status.LEAVING)
-        assert_that(self.outlook.eligible("ip"), equal_to(ALL - {"flip1"}))
+        assert_that(self.outlook.candidates("ip").servers, equal_to(ALL - {"flip1"}))
 
     def test_unfit(self) -> None:
         """Not who says that he is unfit, while anybody is fit."""
         self.others.say("flip1", ineligible=("ip",))
-        assert_that(self.outlook.eligible("ip"), equal_to(ALL - {"flip1"}))
+        assert_that(self.outlook.candidates("ip").servers, equal_to(ALL - {"flip1"}))
         self.others.say("flip2", ineligible=("ip",))
         self.others.say("me", ineligible=("ip",))
-        assert_that(self.outlook.eligible("ip"), equal_to(ALL))
+        assert_that(self.outlook.candidates("ip").servers, equal_to(ALL))
 
     def test_alone(self) -> None:
         """Whether anybody else could take it."""

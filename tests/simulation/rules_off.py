@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 from twisted.python.failure import Failure
 
-import flip.holdings.keeper
+import flip.holdings.flapping
 import flip.membership.probe
 import flip.membership.roster
 import flip.node
@@ -393,7 +393,8 @@ RULES: Mapping[str, Rule] = {
         "The younger of two with one id gives way.", [(OwnRecord, "_meet_double", _nothing)]
     ),
     "R8": Rule(
-        "Who flaps stays out for a growing time.", [(flip.holdings.keeper, "penalty", _no_penalty)]
+        "Who flaps stays out for a growing time.",
+        [(flip.holdings.flapping, "penalty", _no_penalty)],
     ),
     "isolation": Rule(
         "Where a system says so, an isolated node lets go.", [(Gate, "_set", _never_isolated)]

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from zope.interface import provider
 
 from flip.config import Config
-from flip.holdings.fitness import LONGEST_PENALTY
+from flip.holdings.flapping import LONGEST_PENALTY
 from flip.holdings.holding import LONGEST_PAUSE
 from flip.simulation.faults import Fault
 from flip.simulation.faults import schedule as befall

@@ -1,0 +1,135 @@
+"""Who comes back, and who is drained: what keeps a server that could serve from serving.
+
+With `failback` other than "auto" a server that was down or unfit does not take back what
+others serve by now: it says that it has returned, and is only a last resort. It comes in
+again when all whom it found serving are gone, after a time, or when an operator says so.
+When a whole cluster starts, nobody finds anybody serving, and nobody is kept out.
+
+An operator's drain lasts until it is taken back, over restarts too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from flip.config import Config
+from flip.holdings.fitness import Fitness
+from flip.holdings.journal import Journal
+from flip.holdings.outlook import Outlook
+from flip.log import Logger
+from flip.membership.roster import Change
+from flip.wire.messages import Status
+from flip.wire.standing import Standing
+
+DRAINED = "it is drained, until 'flip undrain'"
+RETURNED = "it was away, and others serve its data now (failback)"
+
+_log = Logger()
+
+
+class Failback:
+    """Drains this node for systems that it lists.
+
+    :param systems: all systems that this server lists.
+    :param fitness: where that is declared.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        systems: Iterable[str],
+        fitness: Fitness,
+        outlook: Outlook,
+        journal: Journal,
+    ) -> None:
+        self._me = config.id
+        self._systems = {name: config.systems[name] for name in systems}
+        self._fitness = fitness
+        self._outlook = outlook
+        self._journal = journal
+        self._undecided = set(self._systems)  # since this node started
+        self._settled = False
+        self._veterans: set[str] = set()  # who acted before this node came
+        self._keepers: dict[str, frozenset[str]] = {}
+
+    def start(self) -> None:
+        """Declare what an operator said in an earlier life of this node."""
+        drained = [name for name in self._systems if name in self._journal.drained]
+        if drained:
+            self._fitness.exclude(DRAINED, None, drained, Standing.DRAINED)
+
+    def heed(self, change: Change) -> None:
+        """Another member changed."""
+        first = change.record_before is None and change.record is not None
+        if first and change.record is not None and change.record.status == Status.ACTIVE:
+            self._veterans.add(change.member)
+
+    def settle(self) -> None:
+        """This node has heard everybody out, and is about to act; what counts is the first time."""
+        if not self._settled:
+            self._settled = True
+            for system in self._systems:
+                if self._fitness.standing(system) < Standing.FAILING:
+                    self.recovered(system, Standing.UNKNOWN)
+
+    def recovered(self, system: str, before: Standing) -> None:
+        """This node can serve a system again."""
+        if not self._settled:
+            return  # it may be the first of all to start
+        keepers = self._outlook.serving(system)
+        if system in self._undecided and before is not Standing.UNFIT:
+            keepers &= self._veterans
+        self._keep_out(system, keepers)
+
+    def away(self) -> None:
+        """This node was voted down, and comes back."""
+        if self._settled:
+            for system in self._systems:
+                self._keep_out(system, self._outlook.serving(system))
+
+    def update(self) -> None:
+        """Come in where all who kept this node out are gone: there is nothing to move back."""
+        for system, keepers in list(self._keepers.items()):
+            if not self._fitness.excluded(RETURNED, system):
+                del self._keepers[system]
+            elif not keepers & self._outlook.fit(system):
+                del self._keepers[system]
+                gone = ", ".join(sorted(keepers))
+                self._note("undrained", f"{system}: {gone} gone, so {self._me} serves again")
+                self._fitness.admit(RETURNED, system)
+
+    def drain(self, systems: Iterable[str]) -> None:
+        """Serve these systems only as a last resort, until `undrain`."""
+        for system in systems:
+            if system not in self._journal.drained:
+                self._journal.drain(system)
+                self._note("drained", f"{system}: {self._me} is drained")
+            self._fitness.exclude(DRAINED, None, (system,), Standing.DRAINED)
+
+    def undrain(self, systems: Iterable[str]) -> None:
+        """Let this node serve again, whatever drained it."""
+        for system in systems:
+            if self._fitness.excluded(DRAINED, system) or system in self._keepers:
+                self._note("undrained", f"{system}: {self._me} is drained no more")
+            self._journal.undrain(system)
+            self._keepers.pop(system, None)
+            self._fitness.admit(DRAINED, system)
+            self._fitness.admit(RETURNED, system)
+
+    def _keep_out(self, system: str, keepers: frozenset[str]) -> None:
+        self._undecided.discard(system)
+        seconds = self._systems[system].failback
+        if not seconds or not keepers:
+            return
+        self._keepers[system] = keepers
+        ends = "until 'flip undrain'" if math.isinf(seconds) else f"for {seconds:g} s"
+        names = ", ".join(sorted(keepers))
+        self._note("returned", f"{system}: {self._me} was away; {ends} its data stays with {names}")
+        self._fitness.exclude(
+            RETURNED, None if math.isinf(seconds) else seconds, (system,), Standing.RETURNED
+        )
+
+    def _note(self, kind: str, text: str) -> None:
+        _log.info("{text}", text=text)
+        self._journal.note_event(kind, text)
