@@ -24,6 +24,7 @@ from flip.holdings.call import (
     verdict,
 )
 from flip.holdings.child import STDERR, STDOUT, Child
+from flip.holdings.group import run_group
 from flip.holdings.output import Lines
 from flip.holdings.roll import Roll
 from flip.log import Logger
@@ -100,7 +101,7 @@ class HookRunner:
         return ended if self._runs else succeed(None)
 
     def run(self, call: HookCall) -> Deferred[HookResult]:
-        """Run a hook as ``HOOK datum config``.
+        """Run a hook as ``HOOK datum config``, for one member of a group after the other.
 
         It has ended when its process exits, whatever it left in the background.
         To cancel the Deferred kills the hook at once, without grace.
@@ -108,6 +109,11 @@ class HookRunner:
         :returns: fires with the result, or fails with `HookFailed`: it could not be
             started, exited with another status than 0, was killed, or took too long.
         """
+        if len(call.members) > 1:
+            return run_group(call, self._run_one, self._reactor.seconds)
+        return self._run_one(call)
+
+    def _run_one(self, call: HookCall) -> Deferred[HookResult]:
         if not call.hook.argv:
             return fail(HookFailed(no_executable(call)))
         if self._ended is not None:
@@ -243,7 +249,7 @@ class _Run(ProcessProtocol):
 
     def _names(self) -> dict[str, str]:
         call = self._call
-        return {"system": call.system, "event": call.event, "datum": call.datum}
+        return {"system": call.system, "event": call.event, "datum": call.subject}
 
 
 def _describe(reason: BaseException | None) -> str | None:

@@ -127,8 +127,46 @@ class ProcessTests(TestCase):
         result = await self.run_hook("sleep 0.1")
         assert_that(result.duration, all_of(greater_than(0.1), less_than(5)))
 
+    async def test_group(self) -> None:
+        """Runs once for each member: that is the datum, and FLIP_POINT the group's id."""
+        group = {"datum": "web", "members": ("a", "b"), "event": "down"}
+        await self.run_hook('echo "$FLIP_EVENT $1 $FLIP_DATUM $FLIP_POINT"', **group)
+        assert_that(self.lines(), equal_to(["down b b web", "down a a web"]))
+        assert_that([event["datum"] for event in self.events], equal_to(["b of web", "a of web"]))
+
+    async def test_group_undone(self) -> None:
+        """One member that fails takes the others with it; the failure names it."""
+        hook = self.script('echo "$FLIP_EVENT $1"; test "$FLIP_EVENT $1" != "alive b"')
+        group = call(hook, datum="web", members=("a", "b", "c"), undo=hook)
+        error = await self.assertFailure(self.runner.run(group), HookFailed)
+        assert_that(self.lines(), equal_to(["alive a", "alive b", "down b", "down a"]))
+        assert_that(str(error), contains_string("b: hook: exit status 1 (it said: alive b)"))
+
+    async def test_group_cancelled(self) -> None:
+        """Kills the program that runs, and starts no other."""
+        done = self.run_hook(
+            f"echo x > {self.directory}/began; exec sleep 60", members=("a", "b"), datum="a"
+        )
+        await self.exists("began")
+        (self.directory / "began").unlink()
+        done.cancel()
+        await self.assertFailure(done, HookFailed)
+        await self.runner.end_all()
+        assert_that((self.directory / "began").exists(), equal_to(False))
+
+    async def test_group_at_the_end(self) -> None:
+        """When flip ends nothing more of a group is started."""
+        hook = self.script(f"echo x > {self.directory}/began; exec sleep 60")
+        done = self.runner.run(call(hook, members=("a", "b"), datum="a", undo=hook))
+        await self.exists("began")
+        ended = self.runner.end_all()
+        error = await self.assertFailure(done, HookFailed)
+        await ended
+        assert_that(str(error), contains_string("a: hook: flip ends: terminated"))
+        assert_that(str(error), contains_string("not started, flip ends"))
+
     async def test_contract(self) -> None:
-        """Two arguments, five variables, nothing on standard input, a session of its own."""
+        """Two arguments, six variables, nothing on standard input, a session of its own."""
         text = (
             "import json, os, sys\n"
             "print(json.dumps([sys.argv[1:], dict(os.environ), sys.stdin.read(), os.getpid(),"
@@ -145,6 +183,7 @@ class ProcessTests(TestCase):
                 FLIP_EVENT="alive",
                 FLIP_SYSTEM="ip",
                 FLIP_DATUM="192.0.2.1",
+                FLIP_POINT="192.0.2.1",
                 FLIP_NODE="flip1",
                 FLIP_CONFIG='{"interface": "eth0"}',
                 HOME="/x",

@@ -170,7 +170,7 @@ class _Child:
         out, err, self._refusal = pipes
 
         def to(error: bool) -> Lines:
-            return Lines(lambda line: say(Said(call.system, call.event, call.datum, error, line)))
+            return Lines(lambda line: say(Said(call.system, call.event, call.subject, error, line)))
 
         self._lines = {out: to(False), err: to(True)}
         for fd in self._lines:
@@ -234,5 +234,5 @@ class _Child:
         dropped = out.dropped + err.dropped
         if dropped:
             call, text = self._call, f"({dropped} more bytes of output are not logged)"
-            self._say(Said(call.system, call.event, call.datum, True, text))
+            self._say(Said(call.system, call.event, call.subject, True, text))
         return verdict(code), err.last or out.last

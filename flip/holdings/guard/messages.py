@@ -67,6 +67,7 @@ class Started(NamedTuple):
 class Said(NamedTuple):
     """A hook printed a line.
 
+    :ivar datum: what it ran for, as `HookCall.subject`.
     :ivar error: whether on standard error.
     """
 

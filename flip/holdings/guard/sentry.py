@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import assert_never
 
-from flip.holdings.call import HookCall, failed, no_executable, not_started
+from flip.holdings.call import HookCall, failed
 from flip.holdings.guard.interface import LetGo, Point, Stage
+from flip.holdings.guard.launch import launch
 from flip.holdings.guard.messages import (
     Arm,
     Begin,
@@ -25,7 +26,6 @@ from flip.holdings.guard.messages import (
     Pong,
     Report,
     Run,
-    Started,
 )
 from flip.holdings.guard.post import PASSED, Post
 from flip.holdings.guard.running import Hooks, Press, Running
@@ -113,7 +113,9 @@ class Sentry:
         """
         running = self._running[number]
         why = running.verdict or failure
-        self._finish(running, None if why is None else failed(running.call, why, said))
+        call = running.step or running.call
+        running.course.ended(None if why is None else failed(call, why, said))
+        self._proceed(running)
 
     def act(self) -> None:
         """Do what is due now."""
@@ -223,9 +225,9 @@ class Sentry:
         if signal is not None:
             self._hooks.signal(running.number, signal)
         elif running.pressed is Press.GIVEN_UP:
-            call = running.call
+            call = running.step or running.call
             self._note(
-                f"{call.system}: {call.event} {call.datum} does not end although it was killed"
+                f"{call.system}: {call.event} {call.subject} does not end although it was killed"
                 f" (stuck in the kernel, state D?); until it does, {call.datum} stays as it is"
             )
 
@@ -270,18 +272,21 @@ class Sentry:
         running = Running(self._count, call, self._clock(), orders)
         post.running = self._running[running.number] = running
         self._later.pop(point, None)
-        if not call.hook.argv:
-            self._finish(running, no_executable(call))
-            return
-        if self._hooks.survives(call.event):
-            self._watch.extend(point, running.limit)
-        try:
-            pid = self._hooks.start(running.number, call, running.limit)
-        except (OSError, ValueError) as error:
-            self._finish(running, not_started(call, error))
-            return
-        for order in orders:
-            self._tell(Started(order.number, pid))
+        self._proceed(running)
+
+    def _proceed(self, running: Running) -> None:
+        """Start the next program of a call, or end it."""
+        point = running.call.system, running.call.datum
+        while (step := running.proceed(self._clock())) is not None:
+            refusal = self._posts[point].refusal(self._clock()) if step.event == "alive" else None
+            if refusal is not None:  # it became so while others of the group ran
+                failure: str | None = f"{step.hook.name}: {refusal}"
+            else:
+                failure = launch(running, step, self._hooks, self._watch, self._tell)
+            if failure is None:
+                return
+            running.course.ended(failure)
+        self._finish(running, running.course.failure)
 
     def _finish(self, running: Running, reason: str | None) -> None:
         call, now = running.call, self._clock()

@@ -45,7 +45,7 @@ class RecordedHooks:
             raise self.refuses
         assert call.datum not in self.running, f"two hooks of {call.datum} at once"
         self.running[call.datum] = number, call
-        self.started.append(f"{call.event} {call.datum}")
+        self.started.append(f"{call.event} {call.subject}")
         self.limits.append(limit)
         return 1000 + number
 

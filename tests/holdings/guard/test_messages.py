@@ -34,7 +34,8 @@ NUMBER = st.integers(0, 2**40)
 SECONDS = st.floats(0, 1e9)
 POINT = st.tuples(TEXT, TEXT)
 HOOK = st.builds(Hook, TEXT, st.lists(TEXT, max_size=3).map(tuple))
-CALL = st.builds(HookCall, HOOK, TEXT, TEXT, TEXT, TEXT, TEXT, SECONDS)
+MEMBERS = st.lists(TEXT, max_size=3).map(tuple)
+CALL = st.builds(HookCall, HOOK, TEXT, TEXT, TEXT, TEXT, TEXT, SECONDS, MEMBERS, st.none() | HOOK)
 
 
 def several(strategy: st.SearchStrategy[object]) -> st.SearchStrategy[tuple[object, ...]]:

@@ -124,6 +124,21 @@ class GuardTestCase(SynchronousTestCase):
 class HookTests(GuardTestCase):
     """It keeps the contract of docs/hooks.md."""
 
+    def test_group(self) -> None:
+        """Runs once for each member; one that fails takes the others with it."""
+        hook = self.call("alive", 'echo "$1:$FLIP_POINT"; test "$FLIP_EVENT $1" != "alive b"')
+        group = hook._replace(members=("a", "b"), undo=hook.hook)
+        down = group._replace(event="down", undo=None)
+        self.send(Arm(((POINT, now() + 60),), (down,)), Run(1, group))
+        reports = self.until(Ended)
+        ended = reports[-1]
+        assert isinstance(ended, Ended)
+        assert_that(ended.failure, equal_to("b: alive: exit status 1 (it said: b:a b)"))
+        assert_that(self.ran(), equal_to(["alive", "alive", "down", "down"]))
+        said = [report for report in reports if isinstance(report, Said)]
+        of = [f"{one.datum} {one.line}" for one in said]
+        assert_that(of, equal_to([f"{m} of a b {m}:a b" for m in ("a", "b", "b", "a")]))
+
     def test_contract(self) -> None:
         """Arguments, environment, streams, session: as with any other hook."""
         script = (
