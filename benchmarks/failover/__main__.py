@@ -26,6 +26,7 @@ from tests.network.namespaces import unavailable
 
 TOOLS = ("ip", "bridge", "nft")
 QUICK = ("crash", "stop", "return", "agent", "freeze")
+USUAL = [name for name, entry in PROGRAMS.items() if entry.usual]
 RESULTS = Path("failover.jsonl")
 
 
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--quick", action="store_true", help="a sample in about ten minutes")
-    parser.add_argument("--programs", nargs="+", choices=PROGRAMS, default=list(PROGRAMS))
+    parser.add_argument("--programs", nargs="+", choices=PROGRAMS, default=USUAL, metavar="PROGRAM")
     parser.add_argument("--faults", nargs="+", choices=FAULTS, metavar="FAULT")
     parser.add_argument("--addresses", nargs="+", type=int, metavar="N", help="(1 50)")
     parser.add_argument("--runs", type=int, help="repetitions of each trial (5)")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from benchmarks.failover.network import INTERFACE
+from benchmarks.failover.network import INTERFACE, Network
 from benchmarks.failover.programs import Program
 
 ROOT = Path(__file__).parents[2]
@@ -17,25 +17,41 @@ PORT = 2200
 KEY = "the lab's key, which is no secret to anybody"
 
 
-class Flip(Program):
-    """As the README has it.
+README = (1000, 1500)  # gossip_interval and ping_timeout, milliseconds
+FAST = (100, 200)
+HOOKS = {"alive": "ip_up", "down": "ip_down", "config": {"interface": INTERFACE}}
 
-    :cvar interval: `gossip_interval`, milliseconds.
-    :cvar timeout: `ping_timeout`, milliseconds.
-    :cvar system: settings of the system beside its data.
+
+def provided(**settings: Any) -> dict[str, Any]:
+    """A system of addresses that flip itself puts and removes.
+
+    :param settings: of its `config`.
+    """
+    return {"provider": "address", "config": {"interface": INTERFACE, **settings}}
+
+
+class Flip(Program):
+    """One configuration of it.
+
+    :param times: gossip_interval and ping_timeout, milliseconds.
+    :param system: the system of addresses, but for its data.
     """
 
-    interval = 1000
-    timeout = 1500
-    system: ClassVar[dict[str, Any]] = {
-        "alive": "ip_up",
-        "down": "ip_down",
-        "config": {"interface": INTERFACE},
-    }
+    def __init__(
+        self,
+        network: Network,
+        addresses: Sequence[str],
+        directory: Path,
+        *,
+        times: tuple[int, int] = README,
+        system: Mapping[str, Any] = HOOKS,
+    ) -> None:
+        super().__init__(network, addresses, directory)
+        self._times = times
+        self._system = system
 
     def configure(self) -> None:
-        path = self.directory / "flip.json"
-        path.write_text(json.dumps(self.configuration(), indent=2))
+        self.file.write_text(json.dumps(self.configuration(), indent=2))
 
     def configuration(self) -> dict[str, Any]:
         """The file of all nodes."""
@@ -44,16 +60,17 @@ class Flip(Program):
             for number, host in enumerate(self.network.nodes)
         }
         base = str(self.directory / "{id}")
+        interval, timeout = self._times
         return {
             "id": self.name(0),
             "key": KEY,
-            "gossip_interval": self.interval,
-            "ping_timeout": self.timeout,
+            "gossip_interval": interval,
+            "ping_timeout": timeout,
             "state_dir": base,
             "control": f"{base}.sock",
             "servers": servers,
             "cluster": {
-                "system": {"ip": {"type": "shard", **self.system, "data": list(self.addresses)}}
+                "system": {"ip": {"type": "shard", **self._system, "data": list(self.addresses)}}
             },
         }
 
@@ -64,16 +81,10 @@ class Flip(Program):
             "env", f"PYTHONPATH={ROOT}", "PYTHONDONTWRITEBYTECODE=1",
             f"PATH={twistd.parent}{os.pathsep}{os.environ['PATH']}",
             str(twistd), "-n", "--pidfile=", "flip",
-            "-c", str(self.directory / "flip.json"), "--id", self.name(node),
+            "-c", str(self.file), "--id", self.name(node),
         ]  # fmt: skip
 
-
-class HookedFlip(Flip):
-    """The same with hooks in place of the provider."""
-
-
-class FastFlip(Flip):
-    """At the detection traffic of ten advertisements per second."""
-
-    interval = 100
-    timeout = 200
+    @property
+    def file(self) -> Path:
+        """The configuration."""
+        return self.directory / "flip.json"

@@ -78,6 +78,7 @@ class Lab:
         self._lan.__enter__()
         try:
             self.network.prepare()
+            self.program.directory.mkdir(parents=True, exist_ok=True)
             self.program.configure()
             for node, host in enumerate(self.network.nodes):
                 responder = self._instrument(host, "responder", str(node + 1))
