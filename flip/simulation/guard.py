@@ -17,6 +17,7 @@ from flip.holdings.guard.messages import Order, Report
 from flip.holdings.guard.running import SLACK, grace
 from flip.holdings.guard.sentry import Sentry
 from flip.holdings.guard.watch import Watch
+from flip.simulation.hooks import afflicted
 
 if TYPE_CHECKING:
     from flip.config import Config
@@ -198,17 +199,17 @@ class GuardedHooks:
 
     def start(self, number: int, call: HookCall, limit: float) -> int:
         machine, world = self._machine, self._machine.world
-        point = call.system, call.datum
+        point, (member,) = (call.system, call.datum), call.members
         machine.runs.append((world.now, call.event, call.datum))
         world.hook_started(machine, call)
         if call.event == "alive":
-            machine.serve(point)
+            machine.serve(point, member)
 
         def end(good: bool, failure: str | None) -> None:
             if self._ends.pop(number, None) is None:
                 return
             if call.event == "down" and good:
-                machine.cease(point)
+                machine.cease(point, member)
             world.hook_ended(machine, call, good)
             self._guard.ended(number, failure)
 
@@ -221,7 +222,7 @@ class GuardedHooks:
         run = self._ends.get(number)
         if run is not None:
             call, end = run
-            hangs = (call.event, call.datum) in self._machine.hanging
+            hangs = afflicted(call, self._machine.hanging)
             if number_of_signal == signal.SIGKILL or not hangs:
                 end(False, f"killed by {number_of_signal.name}")
 
@@ -238,15 +239,14 @@ class GuardedHooks:
     def _plan(self, call: HookCall, end: Callable[[bool, str | None], None]) -> None:
         machine = self._machine
         pace = 1 + machine.drift  # of its clock, which the timeouts are measured with
-        key = call.event, call.datum
         duration = machine.hook_time.draw(machine.rng)
-        if key in machine.slow:
+        if afflicted(call, machine.slow):
             before_term = (call.timeout - grace(call.timeout)) / pace
             duration = max(duration, NARROWLY * before_term)
         alarm = (call.timeout + SLACK) / pace
-        if key in machine.hanging or duration >= alarm:
+        if afflicted(call, machine.hanging) or duration >= alarm:
             machine.world.schedule(alarm, lambda: end(False, "killed by SIGALRM"))
             return
-        good = key not in machine.failing
+        good = not afflicted(call, machine.failing)
         failure = None if good else "exit status 1"
         machine.world.schedule(duration, lambda: end(good, failure))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
 
 from flip.errors import HookFailed
+from flip.holdings.group import run_group
 from flip.holdings.runner import HookCall, HookResult
 from flip.simulation.distributions import Uniform
 
@@ -30,12 +32,17 @@ class Hooks:
         self._reactor = reactor
 
     def run(self, call: HookCall) -> Deferred[HookResult]:
+        if len(call.members) > 1:
+            return run_group(call, self._run_one, self._reactor.seconds)
+        return self._run_one(call)
+
+    def _run_one(self, call: HookCall) -> Deferred[HookResult]:
         machine, world = self._machine, self._machine.world
-        point = call.system, call.datum
+        point, (member,) = (call.system, call.datum), call.members
         machine.runs.append((world.now, call.event, call.datum))
         world.hook_started(machine, call)
         if call.event == "alive":
-            machine.serve(point)
+            machine.serve(point, member)
         duration, good = self._fate(call)
         done: Deferred[HookResult] = Deferred()
 
@@ -43,7 +50,7 @@ class Hooks:
             if machine.running_hooks.pop(end, None) is None:
                 return
             if call.event == "down" and good:
-                machine.cease(point)
+                machine.cease(point, member)
             world.hook_ended(machine, call, good)
             self._reactor.deliver(lambda: report(good))
 
@@ -74,10 +81,17 @@ class Hooks:
         """The seconds, by the world's time, that a hook takes, and whether it ends well."""
         machine = self._machine
         limit = call.timeout / (1 + machine.drift)
-        key = call.event, call.datum
         duration = machine.hook_time.draw(machine.rng)
-        if key in machine.slow:
+        if afflicted(call, machine.slow):
             duration = max(duration, NARROWLY * limit)
-        if key in machine.hanging or duration > limit:
+        if afflicted(call, machine.hanging) or duration > limit:
             return limit, False
-        return duration, key not in machine.failing
+        if call.event == "check":
+            return duration, machine.has((call.system, call.datum), *call.members)
+        return duration, not afflicted(call, machine.failing)
+
+
+def afflicted(call: HookCall, hooks: Container[tuple[str, str]]) -> bool:
+    """Whether the hook of a call is among these, by its data point or its member."""
+    (member,) = call.members
+    return (call.event, call.datum) in hooks or (call.event, member) in hooks

@@ -36,9 +36,9 @@ Point = tuple[str, str]
 class Machine:
     """A host: its disk and what it serves outlive the processes that run on it.
 
-    :ivar served: what the hooks made live here, counted from the start of `alive` to the
-        end of `down`, and the data points of which addresses are in the `stack`. Changed
-        by `serve` and `cease` only.
+    :ivar served: the data points of which anything is live here: what hooks made so, counted
+        from the start of `alive` to the end of `down`, or addresses that are in the `stack`.
+        Changed by `serve` and `cease` only.
     :ivar ailing: whose health checks go wrong.
     :ivar overruns: the chance that what the stack tells a process does not fit its socket.
     :ivar processes: the reactor of each process that runs, by the process's name.
@@ -59,6 +59,7 @@ class Machine:
         self.clock = Clock(world.agenda)
         self.rng = random.Random(f"{world.seed} {self.id}")
         self.served: set[Point] = set()
+        self._members: dict[Point, set[str]] = {}  # of what is served by hooks: what is live
         self.ailing = Ailing()
         self.overruns = 0.0
         self.processes: dict[str, VirtualReactor] = {}
@@ -269,19 +270,34 @@ class Machine:
         for guard in list(self.guards):
             self.thaw(guard.name)
 
-    def serve(self, point: Point) -> None:
-        """Make a data point live here, as an `alive` hook does."""
+    def serve(self, point: Point, member: str | None = None) -> None:
+        """Make a data point live here, or a member of it, as an `alive` hook does."""
+        self._members.setdefault(point, set()).add(point[1] if member is None else member)
         if point not in self.served:
             self.served.add(point)
             for served_changed in self.world.observers.served_changed:
                 served_changed(self, point, True)
 
-    def cease(self, point: Point) -> None:
-        """A data point is no longer live here, as after a `down` hook."""
-        if point in self.served:
+    def cease(self, point: Point, member: str | None = None) -> None:
+        """A data point, or a member of it, is no longer live here, as after a `down` hook."""
+        left = self._members.get(point, set())
+        left.discard(member) if member is not None else left.clear()
+        if point in self.served and not left:
             self.served.discard(point)
             for served_changed in self.world.observers.served_changed:
                 served_changed(self, point, False)
+
+    def whole(self, point: Point) -> bool:
+        """Whether all members of a data point are live here, and can be reached."""
+        if self.placement.addresses_of(point):
+            return self.placement.whole(point)
+        name, datum = point
+        members = self.config.systems[name].points[datum].members
+        return self._members.get(point, set()).issuperset(members)
+
+    def has(self, point: Point, member: str) -> bool:
+        """Whether a member of a data point is live here, by its hooks."""
+        return member in self._members.get(point, ())
 
     def take_away(self, point: Point) -> None:
         """Somebody ends a data point here by hand."""
@@ -300,11 +316,15 @@ class Machine:
             for member_changed in self.world.observers.member_changed:
                 member_changed(self, change.member, change.state_before, change.state)
 
+    def standing(self, system: str) -> Standing:
+        """What this machine's node says of how well it can serve a system."""
+        return self._standings.get(system, Standing.FIT)
+
     def _judge_standings(self) -> None:
         record = self.running_node.parts.membership.own.record
         for system in self.config.me.systems:
             says = standing(record, system)
-            if says is not self._standings.get(system, Standing.FIT):
+            if says is not self.standing(system):
                 self._standings[system] = says
                 for standing_changed in self.world.observers.standing_changed:
                     standing_changed(self, system, says)

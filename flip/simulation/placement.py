@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def provided(system: System) -> bool:
     """Whether flip itself, and no hook, sets the addresses of a system."""
-    return getattr(system, "addressing", None) is not None
+    return system.provider is not None
 
 
 def addresses_in(config: Config, node: str | None = None) -> Iterator[tuple[Point, Address]]:
@@ -74,6 +74,12 @@ class Placement:
     def whole(self, point: Point) -> bool:
         """Whether all of a data point's addresses are there, and can be reached."""
         return all(map(self._machine.stack.reachable, self.addresses_of(point)))
+
+    def connected(self, system: str) -> bool:
+        """Whether the links of all addresses of a system are up."""
+        links = self._machine.stack.links
+        needed = {one.interface for one, point in self._points.items() if point[0] == system}
+        return all(name in links and links[name].up for name in needed)
 
     def assigned(self, address: Address, assigned: Assigned) -> None:
         """Part of `flip.simulation.stack.Watcher`, as the next two."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from flip.config import Config
 from flip.config.places import meant, shown
+from flip.config.values import System
 from flip.errors import BadFault
 from flip.simulation.faults import notation
 from flip.simulation.faults.fault import Fault
@@ -24,7 +25,8 @@ EVENTS = ("alive", "down")
 class _HookFault(Fault):
     """Hooks that begin meanwhile do not end as they should.
 
-    :ivar datum: of which data point, in whatever system; of all when it is None.
+    :ivar datum: of which data point, or member of one, in whatever system; of all when it
+        is None.
     """
 
     form: ClassVar[str] = "NODE[,NODE]/alive|down[/DATUM]@TIME[-TIME]"
@@ -56,7 +58,7 @@ class _HookFault(Fault):
     def problems(self, config: Config) -> Iterator[str]:
         for node in self.nodes:
             names = config.servers[node].systems
-            data = [datum for name in names for datum in config.systems[name].data]
+            data = [text for name in names for text in _texts(config.systems[name])]
             if not data:
                 yield f"{shown(node)} holds nothing, and runs no hooks"
             elif self.datum is not None and self.datum not in data:
@@ -77,13 +79,20 @@ class _HookFault(Fault):
     def _hooks(self, world: World, node: str) -> Iterator[tuple[str, str]]:
         config = world[node].config
         for name in config.me.systems:
-            for datum in config.systems[name].data:
+            for datum in _texts(config.systems[name]):
                 if self.datum in (None, datum):
                     yield self.event, datum
 
     @abstractmethod
     def afflicted(self, machine: Machine) -> set[tuple[str, str]]:
         """Event and datum of the hooks of this machine that behave so."""
+
+
+def _texts(system: System) -> Iterator[str]:
+    """The ids of a system's data points, and their members."""
+    for id, point in system.points.items():
+        yield id
+        yield from (member for member in point.members if member != id)
 
 
 @dataclass(frozen=True)

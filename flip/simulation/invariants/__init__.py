@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flip.simulation.invariants.addresses import Lapsed, PutBack, Waited
 from flip.simulation.invariants.claims import BreakBeforeMake, Minority, Remembered
 from flip.simulation.invariants.detection import FalseDown, MissedDown
 from flip.simulation.invariants.invariant import Violation
 from flip.simulation.invariants.isolation import Heirs, Isolated
 from flip.simulation.invariants.owners import Exclusive, Neighbours, Overlaps
+from flip.simulation.invariants.standings import Diagnosed, Stays, Unfit
 from flip.simulation.invariants.truth import Truth
 
 if TYPE_CHECKING:
@@ -41,5 +43,11 @@ class Invariants:
             MissedDown(world, truth),
             Isolated(world, truth),
             Heirs(world, truth),
+            Lapsed(world, truth),
+            Waited(world, truth),
+            PutBack(world, truth),
+            Diagnosed(world, truth),
+            Unfit(world, truth),
+            Stays(world, truth),
         ):
             world.observe(observer)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flip.allocation import plan
+from flip.allocation.plan import Plan
 from flip.allocation.topology import TOPOLOGIES
+from flip.holdings.eligibility import candidates
 from flip.membership.roster import State
 from flip.simulation.invariants.invariant import Violation
 from flip.wire.claims import Phase
+from flip.wire.standing import Standing
 
 if TYPE_CHECKING:
     from flip.simulation.machine import Machine
@@ -19,8 +23,9 @@ if TYPE_CHECKING:
 class Rest:
     """Whether all is as it must be when all processes run and no fault lasts.
 
-    Every data point is served by the machines that the topology names and by no
-    other, and the neighbours of a single owner send to it (R6); what a node claims
+    Every data point is served, whole, by the machines that the topology names and by no
+    other, by what the servers say of themselves: that they are fit, or (`failback` "manual")
+    wait for an operator. The neighbours of a single owner send to it (R6); what a node claims
     it holds, and that is what its machine serves; the digests of all nodes agree;
     every member is alive to every other. And nobody will act by itself yet: no hook
     runs or, having failed, waits for another try, nobody keeps out of something
@@ -29,12 +34,7 @@ class Rest:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        machines = world.machines
-        self._due = {
-            (id, system): set(division[id])
-            for system, division in plan(world.base).items()
-            for id in machines
-        }
+        self._plans: dict[tuple[tuple[str, tuple[str, ...]], ...], Plan] = {}
 
     def reached(self) -> bool:
         """Whether nothing is left to say; asked after every step, so it gives up early."""
@@ -48,25 +48,46 @@ class Rest:
         if len(digests) > 1:
             yield "the digests differ"
         yield from (f"{id} does not run" for id, node in nodes.items() if node is None)
-        for (id, system), due in self._due.items():
-            served = machines[id].held(system)
-            if served != due:
-                yield f"{id} serves {sorted(served)} of {system} in place of {sorted(due)}"
-        yield from self._astray()
+        division = self._division()
+        for system, shares in division.items():
+            for id, due in shares.items():
+                served = machines[id].held(system)
+                if served != set(due):
+                    yield f"{id} serves {sorted(served)} of {system} in place of {sorted(due)}"
+                for datum in served:
+                    if not machines[id].whole((system, datum)):
+                        yield f"{id} serves a part of {datum} of {system}"
+        yield from self._astray(division)
         for machine in machines.values():
             if machine.node is not None:
                 yield from _untrue(machine)
                 yield from _doubts(machine)
                 yield from _pending(machine)
 
-    def _astray(self) -> Iterator[str]:
+    def _division(self) -> Plan:
+        """What the topologies name, by what each node says of how well it can serve."""
+        base, machines = self._world.base, self._world.machines
+        unavailable = []
+        for name, system in base.systems.items():
+            servers = base.servers_of(name)
+            standings = {id: machines[id].standing(name) for id in servers}
+            chosen = candidates(standings, system.all_unfit).servers
+            unavailable.append((name, tuple(id for id in servers if id not in chosen)))
+        key = tuple(unavailable)
+        if key not in self._plans:
+            self._plans[key] = plan(base, dict(key))
+        return self._plans[key]
+
+    def _astray(self, division: Plan) -> Iterator[str]:
         neighbours = self._world.invariants.neighbours
-        for (id, system), due in self._due.items():
+        for system, shares in division.items():
             if TOPOLOGIES[self._world.base.systems[system].type].single_owner:
-                for datum in sorted(due):
-                    there = neighbours.pointing.get((system, datum))
-                    if there != id:
-                        yield f"the neighbours look for {datum} of {system} at {there}, not at {id}"
+                for id, due in shares.items():
+                    for datum in due:
+                        there = neighbours.pointing.get((system, datum))
+                        if there != id:
+                            looked = f"the neighbours look for {datum} of {system} at {there}"
+                            yield f"{looked}, not at {id}"
 
     def violated(self, cause: AssertionError | None) -> Violation:
         """The error when it was not reached in time, or (`cause` None) did not last.
@@ -97,6 +118,9 @@ def _pending(machine: Machine) -> Iterator[str]:
     parts = machine.running_node.parts
     fitness = parts.keeper.fitness
     for system in fitness.ineligible:
+        waits_for_good = machine.config.systems[system].failback == math.inf
+        if waits_for_good and machine.standing(system) is Standing.RETURNED:
+            continue
         yield f"{machine.id} is ineligible for {system}: {fitness.reasons(system)}"
     for keeper in parts.keeper.systems.values():
         for datum, error in keeper.failures().items():

@@ -225,7 +225,7 @@ class Recording(Observer):
 
     def _judge_live(self, machine: Machine, point: Point) -> None:
         is_live = (machine.id, point) in self._sure and point in machine.served
-        self._set(self.live, machine, point, is_live and machine.placement.whole(point))
+        self._set(self.live, machine, point, is_live and machine.whole(point))
 
     def _set(
         self,

@@ -1,0 +1,165 @@
+"""What becomes of the addresses that flip itself sets, when flip is gone and when they are."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING
+
+from flip.simulation.invariants.claims import STRETCH
+from flip.simulation.invariants.detection import detection_bound
+from flip.simulation.invariants.invariant import Invariant
+from flip.simulation.invariants.truth import Truth, rotation
+from flip.simulation.lifetimes import LATEST
+from flip.wire.claims import Phase
+
+if TYPE_CHECKING:
+    from flip.config.values import System
+    from flip.simulation.machine import Machine, Point
+    from flip.simulation.world import World
+
+SLACK = 0.1  # seconds in which the calls of several moments are made
+PUT_BACK = 2.5  # seconds within which what somebody took away is there again
+
+
+def lease_of(system: System) -> float:
+    """Seconds after which the kernel removes what flip does not renew; infinite: it never does."""
+    if system.addressing is None:
+        return math.inf
+    if system.exclusive:
+        return system.lease
+    return system.addressing.kernel_lease or math.inf
+
+
+class Lapsed(Invariant):
+    """Without flip no address stays for longer than its lease.
+
+    A machine whose daemon is dead or frozen for longer than that (`kernel_lease`, or the lease
+    of an exclusive system), by its own clock, and the time by which its kernel may be late, has
+    no address of that system.
+    """
+
+    def __init__(self, world: World, truth: Truth) -> None:
+        super().__init__(world, truth)
+        leases = {name: lease_of(system) for name, system in world.base.systems.items()}
+        self._leases = {name: lease for name, lease in leases.items() if lease < math.inf}
+        self._stopped: dict[str, float] = {}  # since when, by the machine's clock
+
+    def process_changed(self, machine: Machine) -> None:
+        """Look at what is left when a daemon has not acted for that long."""
+        if machine.running:
+            self._stopped.pop(machine.id, None)
+        elif machine.id not in self._stopped:
+            self._stopped[machine.id] = since = machine.clock.seconds()
+            for name, lease in self._leases.items():
+                self._await(machine, name, since, since + lease + LATEST + SLACK)
+
+    def _await(self, machine: Machine, name: str, since: float, due: float) -> None:
+        look = partial(self._look, machine, name, since, due)
+        self.world.agenda.at(machine.clock.when(due), look)
+
+    def _look(self, machine: Machine, name: str, since: float, due: float) -> bool:
+        if self._stopped.get(machine.id) != since:
+            return False
+        if machine.clock.seconds() < due - SLACK / 2:  # its speed has changed meanwhile
+            self._await(machine, name, since, due)
+        elif machine.held(name):
+            stopped = machine.clock.seconds() - since
+            raise self.violated(
+                f"{machine.id} has {sorted(machine.held(name))} {stopped:.3f} s after its daemon"
+                " stopped"
+            )
+        return False
+
+
+class Waited(Invariant):
+    """`wait_for_lease`: nobody takes the address of a dead one before the kernel has removed it.
+
+    Where the system asks for that, a machine that begins to have an address finds no other
+    one that has it and whose daemon is dead or frozen, if that happened in a sound network:
+    no packet was lost or late for the longest time in which a member is voted down
+    (`detection_bound`, at the greatest stretch), and all clocks went at the same speed since.
+    (One that was cut off may have been waited for while it still ran.)
+    """
+
+    def __init__(self, world: World, truth: Truth) -> None:
+        super().__init__(world, truth)
+        self._systems = {
+            name
+            for name, system in world.base.systems.items()
+            if system.addressing is not None and system.addressing.wait_for_lease
+        }
+        self._sound_for = rotation(world.base) + detection_bound(world.base, STRETCH)
+        self._unsound = 0.0  # when something last was not in order
+        self._stopped: dict[str, bool] = {}  # who does not act, and whether all was in order then
+
+    def process_changed(self, machine: Machine) -> None:
+        """Keep how each stopped to act."""
+        if machine.running:
+            self._stopped.pop(machine.id, None)
+        elif self._systems and machine.id not in self._stopped:
+            self._look()
+            sound = self.world.now - self._unsound > self._sound_for
+            self._stopped[machine.id] = sound
+
+    def fault(self, text: str, began: bool) -> None:
+        """Keep when the network was not in order, and the clocks."""
+        if self._systems:
+            self._look()
+
+    def _look(self) -> None:
+        world = self.world
+        drifts = any(machine.drift for machine in world.machines.values())
+        if self.truth.lossy or drifts or not world.network.whole or world.network.udp_only:
+            self._unsound = world.now
+            if drifts:
+                self._stopped = dict.fromkeys(self._stopped, False)
+
+    def served_changed(self, machine: Machine, point: Point, serves: bool) -> None:
+        """Judge who begins to have an address."""
+        if serves and point[0] in self._systems:
+            for other in self.world.machines.values():
+                if self._stopped.get(other.id) and point in other.served:
+                    raise self.violated(f"{machine.id} takes {point[1]}, which {other.id} has")
+
+
+class PutBack(Invariant):
+    """What somebody takes away by hand is put back.
+
+    An address that is gone from a machine whose running node says, before and `PUT_BACK`
+    later, that it holds it, is there again by then, if the interface was there all the time.
+    """
+
+    def __init__(self, world: World, truth: Truth) -> None:
+        super().__init__(world, truth)
+        systems = world.base.systems.items()
+        self._systems = {name for name, system in systems if system.provider is not None}
+        self._disturbed: dict[str, float] = {}  # when a machine's link or process last changed
+
+    def process_changed(self, machine: Machine) -> None:
+        """A node that starts has to find out first."""
+        self._disturbed[machine.id] = self.world.now
+
+    def link_changed(self, machine: Machine, interface: str, up: bool) -> None:
+        """Without a link nothing is put back."""
+        self._disturbed[machine.id] = self.world.now
+
+    def served_changed(self, machine: Machine, point: Point, serves: bool) -> None:
+        """Look again later."""
+        if not serves and point[0] in self._systems and self._holds(machine, point):
+            gone = self.world.now
+            self.world.schedule(PUT_BACK, lambda: self._look(machine, point, gone))
+
+    def _holds(self, machine: Machine, point: Point) -> bool:
+        if not machine.running:
+            return False
+        parts = machine.running_node.parts
+        phase = parts.membership.own.claims.get(point[0], {}).get(point[1])
+        holding = parts.keeper.systems[point[0]].holdings.get(point[1])
+        return phase is Phase.HELD and holding is not None and holding.running is None
+
+    def _look(self, machine: Machine, point: Point, gone: float) -> bool:
+        alike = self._disturbed.get(machine.id, 0.0) < gone and not machine.stack.refused
+        if alike and point not in machine.served and self._holds(machine, point):
+            raise self.violated(f"{machine.id} says that it holds {point[1]}, and does not")
+        return False
