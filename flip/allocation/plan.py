@@ -7,6 +7,7 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from flip.allocation.topology import TOPOLOGIES, Division
+from flip.allocation.wishes import wishes
 from flip.config import Config
 
 Plan = dict[str, Division]
@@ -25,7 +26,9 @@ def plan(config: Config, unavailable: Mapping[str, Collection[str]] | Collection
         out = unavailable.get(name, ()) if isinstance(unavailable, Mapping) else unavailable
         servers = config.servers_of(name)
         eligible = set(servers).difference(out)
-        division = TOPOLOGIES[system.type].divide(system.data, servers, eligible)
+        division = TOPOLOGIES[system.type].divide(
+            system.data, servers, eligible, wishes(config, name)
+        )
         answer[name] = {server: division.get(server, []) for server in config.servers}
     return answer
 

@@ -9,18 +9,33 @@ nodes that see the same members agree. A new one is a function and a line in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
+
+from flip.allocation.pile import walk
+from flip.allocation.wishes import NO_WISHES, Wishes, divide
 
 Division = dict[str, list[str]]
-Divide = Callable[[Sequence[str], Sequence[str], Collection[str]], Division]
+
+
+class Divide(Protocol):
+    """The function of a topology."""
+
+    def __call__(
+        self,
+        data: Sequence[str],
+        servers: Sequence[str],
+        eligible: Collection[str],
+        wishes: Wishes = ...,
+    ) -> Division: ...
 
 
 @dataclass(frozen=True)
 class Topology:
     """What stands behind a system's ``type``.
 
-    `divide(data, servers, eligible)` names every server, those with nothing
+    `divide(data, servers, eligible, wishes)` names every server, those with nothing
     included. `single_owner`: no data point is ever on two servers, so that one
     server's gain is another's loss.
     """
@@ -30,7 +45,12 @@ class Topology:
     single_owner: bool
 
 
-def shard(data: Sequence[str], servers: Sequence[str], eligible: Collection[str]) -> Division:
+def shard(
+    data: Sequence[str],
+    servers: Sequence[str],
+    eligible: Collection[str],
+    wishes: Wishes = NO_WISHES,
+) -> Division:
     """Divide evenly, and move as little as an even division allows: deal and pile.
 
     The data points are dealt out like cards to all servers: that server is the
@@ -44,7 +64,11 @@ def shard(data: Sequence[str], servers: Sequence[str], eligible: Collection[str]
     Shares differ by at most one, and the first servers have the larger ones. A
     server's own points come first in its list, then the taken ones, both in the
     order of the data. O(data + servers).
+
+    With `wishes` a preferred server is the home, and shares go by weight.
     """
+    if wishes:
+        return divide(data, servers, eligible, wishes)
     ring = len(servers)
     live = [place for place, server in enumerate(servers) if server in eligible]
     if not live:
@@ -52,7 +76,7 @@ def shard(data: Sequence[str], servers: Sequence[str], eligible: Collection[str]
     division = {server: list(data[place::ring]) for place, server in enumerate(servers)}
     if len(live) < ring:
         dead = [place for place, server in enumerate(servers) if server not in eligible]
-        taken = _walk(_wait(len(data), ring, dead), _room(len(data), ring, live))
+        taken = walk(_wait(len(data), ring, dead), _room(len(data), ring, live))
         for place in dead:
             division[servers[place]] = []
         for place in live:
@@ -83,27 +107,23 @@ def _wait(count: int, ring: int, dead: Sequence[int]) -> list[list[int]]:
     return waiting
 
 
-def _walk(waiting: list[list[int]], room: list[int]) -> list[list[int]]:
-    """The items that each place takes.
-
-    Twice around the ring with a pile: whoever waits at a place goes on top, and
-    a place with room takes from the top. That is "everybody steps right, the
-    nearest first" in one pass: what lies on top came the shortest way.
-    """
-    taken: list[list[int]] = [[] for _ in waiting]
-    pile: list[int] = []
-    for lap in range(2):
-        for place, newcomers in enumerate(waiting):
-            if lap == 0:
-                pile += reversed(newcomers)
-            count = min(room[place] - len(taken[place]), len(pile))
-            if count:
-                taken[place] += pile[-count:]
-                del pile[-count:]
-    return taken
+def failover(
+    data: Sequence[str],
+    servers: Sequence[str],
+    eligible: Collection[str],
+    wishes: Wishes = NO_WISHES,
+) -> Division:
+    """Everything on the first eligible server."""
+    first = next((server for server in servers if server in eligible), None)
+    return {server: list(data) if server == first else [] for server in servers}
 
 
-def replicate(data: Sequence[str], servers: Sequence[str], eligible: Collection[str]) -> Division:
+def replicate(
+    data: Sequence[str],
+    servers: Sequence[str],
+    eligible: Collection[str],
+    wishes: Wishes = NO_WISHES,
+) -> Division:
     """Everything on every eligible server."""
     return {server: list(data) if server in eligible else [] for server in servers}
 
@@ -113,6 +133,7 @@ TOPOLOGIES: Mapping[str, Topology] = {
     topology.name: topology
     for topology in (
         Topology("shard", shard, single_owner=True),
+        Topology("failover", failover, single_owner=True),
         Topology("replicate", replicate, single_owner=False),
     )
 }

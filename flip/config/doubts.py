@@ -11,6 +11,7 @@ from flip.config.addresses import normal
 from flip.config.fit import is_address
 from flip.config.places import Fault, place, shown
 from flip.config.values import Config, Problem, System
+from flip.config.vocabulary import ONE_OWNER
 
 SHORT_KEY = 16  # characters; 32 bytes in base64 have 44
 RECORD_SIZE = 200  # bytes of a packet with one record, without the five ids and the systems
@@ -98,7 +99,7 @@ def lone_servers(config: Config, host: Host) -> Iterator[Fault]:
         return
     for name, system in config.systems.items():
         servers = config.servers_of(name)
-        if system.type == "shard" and len(servers) == 1:
+        if system.type in ONE_OWNER and len(servers) == 1:
             message = f"only {servers[0]} lists it: nobody takes over when that is down"
             yield Fault(("cluster", "system", name), message)
 

@@ -11,7 +11,7 @@ from flip.config.parts import Parts, Section
 from flip.config.places import Fault, meant, shown
 from flip.config.points import ids
 from flip.config.settings import TOP, default
-from flip.config.vocabulary import EXCLUSIVE_HOOK_TIMEOUT, GUARD_DELAY, MAX_VOTERS, TYPES
+from flip.config.vocabulary import EXCLUSIVE_HOOK_TIMEOUT, GUARD_DELAY, MAX_VOTERS, ONE_OWNER, TYPES
 
 MAX_DATUM = 256  # bytes; a question about one data point has to fit the smallest `max_packet`
 OWN = ("lease", "voters")  # the settings that no other system has
@@ -66,9 +66,9 @@ def faults(parts: Parts) -> Iterator[Fault]:
 
 
 def _faults(parts: Parts, path: tuple[str, str, str], system: Section) -> Iterator[Fault]:
-    if TYPES.get(system.get("type", ""), "shard") != "shard":
-        message = "an exclusive system has one owner for each data point: expected shard or sharded"
-        yield Fault((*path, "type"), f"{message}, not {shown(system['type'])}")
+    if TYPES.get(system.get("type", ""), "shard") not in ONE_OWNER:
+        message = "an exclusive system has one owner for each data point: expected shard, sharded"
+        yield Fault((*path, "type"), f"{message} or failover, not {shown(system['type'])}")
     if system.get("on_isolation") == "hold":
         message = "an exclusive system cannot hold without its voters: expected release, not hold"
         yield Fault((*path, "on_isolation"), message)

@@ -65,8 +65,8 @@ SYSTEM = (
         "type",
         one_of(*TYPES),
         REQUIRED,
-        "shard (also sharded): each data point on one server, evenly divided; replicate (also"
-        " replicated): each on every server.",
+        "shard (also sharded): each data point on one server, evenly divided; failover: all on the"
+        " first server that can have them; replicate (also replicated): each on every server.",
     ),
     Setting(
         "config",

@@ -120,7 +120,7 @@ class Addressing:
 class System:
     """A set of data points, with its hooks.
 
-    :ivar type: "shard" or "replicate", never an alias.
+    :ivar type: "shard", "failover" or "replicate", never an alias.
     :ivar config: ``cluster.config`` overlaid by the system's own, for the hooks.
     :ivar data: the ids of its data points, in order.
     :ivar exclusive: whether a data point never has two owners; `lease` and `voters` (ids, sorted)

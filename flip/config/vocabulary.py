@@ -9,9 +9,11 @@ from typing import Any
 TYPES = {
     "shard": "shard",
     "sharded": "shard",
+    "failover": "failover",
     "replicate": "replicate",
     "replicated": "replicate",
 }
+ONE_OWNER = ("shard", "failover")  # the types in which a data point is on one server
 LEVELS = ("debug", "info", "warning", "error", "fatal")
 MAX_WEIGHT = 10_000
 MAX_VOTERS = 15  # each renewal of a lease is a message to every one of them

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from flip.allocation.topology import TOPOLOGIES
+from flip.allocation.wishes import wishes
 from flip.config import Config
 from flip.holdings.eligibility import Candidates, Way, stays_with
 from flip.holdings.outlook import Outlook
@@ -44,6 +45,7 @@ class Division:
         self._system = config.systems[system]
         self._servers = config.servers_of(system)
         self._topology = TOPOLOGIES[self._system.type]
+        self._wishes = wishes(config, system)
         self._clock = clock
         self._outlook = outlook
         self._claims = claims
@@ -102,7 +104,7 @@ class Division:
         self._assign(self._deal(eligible))
 
     def _deal(self, eligible: frozenset[str]) -> dict[str, str]:
-        division = self._topology.divide(self._system.data, self._servers, eligible)
+        division = self._topology.divide(self._system.data, self._servers, eligible, self._wishes)
         return {datum: server for server, data in division.items() for datum in data}
 
     def _stay(self) -> None:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from flip.allocation.topology import TOPOLOGIES, Division, replicate, shard
-from flip.config.vocabulary import TYPES
+from flip.allocation.topology import TOPOLOGIES, Division, failover, replicate, shard
+from flip.config.vocabulary import ONE_OWNER, TYPES
 
 laws = settings(deadline=None, derandomize=True, max_examples=200)
 
@@ -185,6 +185,21 @@ class ShardTests(SynchronousTestCase):
         assert_that(cluster, equal_to((data, servers, eligible)))
 
 
+class FailoverTests(SynchronousTestCase):
+    """`failover` gives everything to one."""
+
+    def test_first(self) -> None:
+        """The first of the eligible ones in order has all data in order, the others nothing."""
+        held = failover("21", "ABC", "ABC")
+        assert_that(held, equal_to({"A": ["2", "1"], "B": [], "C": []}))
+        held = failover("21", "ABC", {"C", "B"})
+        assert_that(held, equal_to({"A": [], "B": ["2", "1"], "C": []}))
+
+    def test_nobody(self) -> None:
+        """With no eligible server nobody owns anything."""
+        assert_that(failover("21", "AB", "X"), equal_to({"A": [], "B": []}))
+
+
 class ReplicateTests(SynchronousTestCase):
     """`replicate` gives everything to everybody."""
 
@@ -209,6 +224,7 @@ class TopologiesTests(SynchronousTestCase):
         assert_that(set(TYPES.values()), equal_to(set(TOPOLOGIES)))
 
     def test_single_owner(self) -> None:
-        """Only the sharding topology has one owner per data point."""
-        assert_that(TOPOLOGIES["shard"].single_owner, equal_to(True))
-        assert_that(TOPOLOGIES["replicate"].single_owner, equal_to(False))
+        """The configuration knows which topologies have one owner per data point."""
+        single = {name for name, topology in TOPOLOGIES.items() if topology.single_owner}
+        assert_that(single, equal_to({"shard", "failover"}))
+        assert_that(single, equal_to(set(ONE_OWNER)))
