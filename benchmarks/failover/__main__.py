@@ -19,12 +19,19 @@ from typing import NoReturn
 
 from benchmarks.failover.contest import PROGRAMS
 from benchmarks.failover.faults import FAULTS
+from benchmarks.failover.goals import verdicts
 from benchmarks.failover.grid import Grid, Results, trials
 from benchmarks.failover.programs import missing
+from benchmarks.failover.scenes import excerpts
 from benchmarks.failover.table import lines
+from benchmarks.failover.unfit import show
 from tests.network.namespaces import unavailable
 
 TOOLS = ("ip", "bridge", "nft")
+SCENES = {
+    "excerpt": ("print what kernels and wire say of a takeover, and of a lease", excerpts),
+    "service-check": ("print what clients see of a service that fails under load", show),
+}
 QUICK = ("crash", "stop", "return", "agent", "freeze")
 USUAL = [name for name, entry in PROGRAMS.items() if entry.usual]
 RESULTS = Path("failover.jsonl")
@@ -38,8 +45,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--quick", action="store_true", help="a sample in about ten minutes")
-    parser.add_argument("--programs", nargs="+", choices=PROGRAMS, default=USUAL, metavar="PROGRAM")
-    parser.add_argument("--faults", nargs="+", choices=FAULTS, metavar="FAULT")
+    parser.add_argument(
+        "--programs",
+        nargs="+",
+        choices=PROGRAMS,
+        default=USUAL,
+        metavar="PROGRAM",
+        help=", ".join(PROGRAMS),
+    )
+    parser.add_argument(
+        "--faults", nargs="+", choices=FAULTS, metavar="FAULT", help=", ".join(FAULTS)
+    )
     parser.add_argument("--addresses", nargs="+", type=int, metavar="N", help="(1 50)")
     parser.add_argument("--runs", type=int, help="repetitions of each trial (5)")
     parser.add_argument("--parallel", type=int, default=4, help="labs at once (4)")
@@ -47,26 +63,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=RESULTS, help=f"the file ({RESULTS})")
     parser.add_argument("--logs", type=Path, help="keep what the programs write in this directory")
     parser.add_argument("--table", action="store_true", help="only print what is known")
+    scene = parser.add_mutually_exclusive_group()
+    for name, (text, _) in SCENES.items():
+        scene.add_argument(f"--{name}", action="store_const", const=name, dest="scene", help=text)
     args = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _end)
+    if args.scene:
+        return _show(args.scene)
     faults = args.faults or (QUICK if args.quick else list(FAULTS))
     addresses = args.addresses or ([50] if args.quick else [1, 50])
     runs = args.runs or (1 if args.quick else 5)
     wanted = trials(args.programs, faults, addresses, runs)
     results, failed = Results(args.results), []
     if not args.table:
-        needed = [tool for name in args.programs for tool in PROGRAMS[name].needs]
-        lacking = missing([*TOOLS, *needed]) or unavailable()
-        if lacking:
-            print(f"benchmarks.failover: {lacking}", file=sys.stderr)
+        if not _possible([tool for name in args.programs for tool in PROGRAMS[name].needs]):
             return 2
-        signal.signal(signal.SIGTERM, _end)
         grid = Grid(results, args.parallel, time.monotonic() + 60 * args.minutes, args.logs)
         grid.run(wanted)
         failed = grid.failed
-    print("\n".join(lines(list(results.of(wanted)))))
+    known = list(results.of(wanted))
+    print("\n".join(lines(known)))
+    for met, words in verdicts(known):
+        if not met:
+            print(f"goal missed: {words}")
     for words in failed:
         print(f"failed: {words}")
     return int(bool(failed))
+
+
+def _show(name: str) -> int:
+    if not _possible(["tcpdump"]):
+        return 2
+    SCENES[name][1]()
+    return 0
+
+
+def _possible(needed: Sequence[str]) -> bool:
+    """Whether there is all that is needed; says what is not."""
+    lacking = missing([*TOOLS, *needed]) or unavailable()
+    if lacking:
+        print(f"benchmarks.failover: {lacking}", file=sys.stderr)
+    return not lacking
 
 
 def _end(number: int, frame: object) -> NoReturn:

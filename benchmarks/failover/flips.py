@@ -69,10 +69,12 @@ class Flip(Program):
             "state_dir": base,
             "control": f"{base}.sock",
             "servers": servers,
-            "cluster": {
-                "system": {"ip": {"type": "shard", **self._system, "data": list(self.addresses)}}
-            },
+            "cluster": {"system": {"ip": {"type": "shard", **self._system, "data": self.data()}}},
         }
+
+    def data(self) -> Sequence[Any]:
+        """The data points."""
+        return list(self.addresses)
 
     def command(self, node: int) -> Sequence[str]:
         # The flip that this lab belongs to, however the environment is set up.

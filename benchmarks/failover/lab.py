@@ -117,20 +117,17 @@ class Lab:
         :param least: seconds that it waits in any case.
         :param most: after so many it gives up, and returns False.
         """
-        begun = time.monotonic()
+        begun = restless = time.monotonic()
         while (now := time.monotonic()) < begun + most:
-            if now >= begun + least and now >= self._restless() + CALM:
+            with self._lock:
+                if self.events:
+                    restless = max(restless, self.events[-1].at)
+                if self._silent or any(len(self._holders.of(one)) != 1 for one in self.addresses):
+                    restless = now
+            if now >= begun + least and now >= restless + CALM:
                 return True
             time.sleep(POLL)
         return False
-
-    def _restless(self) -> float:
-        """When something was last not as it should be."""
-        with self._lock:
-            last = self.events[-1].at if self.events else time.monotonic()
-            if self._silent or any(len(self._holders.of(one)) != 1 for one in self.addresses):
-                last = time.monotonic()
-        return last
 
     def describe(self) -> str:
         """Who serves how many, for a message."""
