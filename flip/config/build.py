@@ -88,8 +88,8 @@ def _system(name: str, system: Section, common: Mapping[str, Any], parts: Parts)
     sole, config = value("exclusive"), {**common, **system.get("config", {})}
     return System(
         name=name,
-        alive=system["alive"],
-        down=system["down"],
+        alive=system.get("alive", ""),
+        down=system.get("down", ""),
         type=TYPES[system["type"]],
         config=config,
         data=tuple(map(points.id_of, system["data"])),
@@ -111,6 +111,8 @@ def _system(name: str, system: Section, common: Mapping[str, Any], parts: Parts)
         special=points.special(system["data"], config),
     )
 
+        provider=system.get("provider"),
+        addressing=address_provider.addressing(system, config),
 
 def _digest(quorum: int, servers: Iterable[Server], systems: Iterable[System]) -> bytes:
     """8 bytes that name what the division depends on, equal on every machine."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from flip.config.address_words import KERNEL_DELAY, SHORTEST_EXCLUSIVE_LEASE, WHOLE_SECOND
 from flip.config.parts import Parts, Section
 from flip.config.places import Fault, meant, shown
 from flip.config.points import ids
@@ -35,7 +36,11 @@ def shortest_lease(top: Section, system: Section) -> float:
     A hook that is started in the last moment is killed at its deadline; `down` then has
     its own time, and the guard may be late. Until then a holder must be able to bear
     that the voters are silent for as long as a member may be.
+
+    With a provider the kernel is the guard: it counts whole seconds, and may be late.
     """
+    if "provider" in system:
+        return max(SHORTEST_EXCLUSIVE_LEASE, _ping_timeout(top) + WHOLE_SECOND + KERNEL_DELAY)
     hook = hook_timeout(system)
     return _ping_timeout(top) + hook + max(hook, GUARD_DELAY)
 
@@ -100,6 +105,9 @@ def _lease(parts: Parts, path: tuple[str, str, str], system: Section) -> Iterato
     least, given = shortest_lease(parts.top, system), lease(parts.top, system)
     if given < least:
         terms = f"ping_timeout {ping:g} + hook_timeout {hook:g} + {max(hook, GUARD_DELAY):g}"
+        if "provider" in system:
+            terms = f"{SHORTEST_EXCLUSIVE_LEASE}, or ping_timeout {ping:g} + {WHOLE_SECOND} of the"
+            terms += f" kernel's seconds + {KERNEL_DELAY} of its delay"
         yield Fault((*path, "lease"), f"expected at least {least:g} ({terms}), not {given:g}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flip.config.address_words import PROVIDERS
 from flip.config.checks import CHECK, FAILBACK
 from flip.config.vocabulary import (
     DATUM,
@@ -59,8 +60,28 @@ DATA = {
 }
 
 SYSTEM = (
-    Setting("alive", HOOK, REQUIRED, "The hook that makes a data point live on this node."),
-    Setting("down", HOOK, REQUIRED, "The hook that takes it away from this node."),
+    Setting(
+        "alive",
+        HOOK,
+        None,
+        "The hook that makes a data point live on this node.",
+        "**needed** without `provider`",
+    ),
+    Setting(
+        "down",
+        HOOK,
+        None,
+        "The hook that takes it away from this node.",
+        "**needed** without `provider`",
+    ),
+    Setting(
+        "provider",
+        one_of(*PROVIDERS),
+        None,
+        "What flip does by itself in place of hooks. address: the data points are IP addresses,"
+        " which it puts on an interface and announces; `config` says how, see below.",
+        "none",
+    ),
     Setting(
         "type",
         one_of(*TYPES),

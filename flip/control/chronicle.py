@@ -44,6 +44,13 @@ class Chronicle:
             self.alarms["guard"] = f"the guard: {trouble}; until it is there, no alive hook starts"
             self._journal.note_event("guard", f"the guard: {trouble}")
 
+    def address_trouble(self, trouble: str | None) -> None:
+        """What is wrong with the addresses that flip keeps itself; None: it is well again."""
+        if trouble is not None:
+            self.alarm("addresses", f"addresses: {trouble}")
+        elif self.alarms.pop("addresses", None) is not None:
+            self._note("addresses", "addresses: all is well again")
+
     def warn(self, kind: str, text: str) -> None:
         """Something that an operator will ask about."""
         _log.warn("{text}", text=text)

@@ -90,7 +90,7 @@ class Book:
         if old is None:
             return self._down, *self.present(datum)
         if old.down:
-            return Hook(old.down[-1], old.down), old.members, old.config
+            return Hook.of_record(old.down), old.members, old.config
         return self._down, old.members, self.present(datum)[1]
 
     def _claims(self) -> Iterator[tuple[str, Phase]]:
@@ -100,7 +100,7 @@ class Book:
 
     def _record(self, datum: str, phase: Phase) -> None:
         hook, members, config = self.down(datum, self.holdings[datum])
-        self._journal.hold(Held(self._system.name, datum, phase, hook.argv, config, members))
+        self._journal.hold(Held(self._system.name, datum, phase, hook.recorded, config, members))
 
 
 def _as_json(config: Mapping[str, Any]) -> str:

@@ -19,15 +19,36 @@ PRIVATE = frozenset(
 )
 
 
-class Hook(NamedTuple):
-    """An executable that was found.
+PROVIDERS = frozenset(("address",))  # no absolute path is one of these
 
-    :ivar name: as the configuration spells it.
-    :ivar argv: what to run, as absolute paths; the datum and the config follow.
+
+class Hook(NamedTuple):
+    """An executable that was found, or what flip does itself instead.
+
+    :ivar name: as the configuration spells it; the provider's.
+    :ivar argv: what to run, as absolute paths; the datum and the config follow. Empty where
+        there is no program.
     """
 
     name: str
     argv: tuple[str, ...]
+
+    @property
+    def provided(self) -> bool:
+        """Whether no program is run: flip itself does what the name says."""
+        return not self.argv and self.name in PROVIDERS
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """As the journal names it."""
+        return (self.name,) if self.provided else self.argv
+
+    @classmethod
+    def of_record(cls, words: tuple[str, ...]) -> Hook:
+        """What the journal named so: a provider, a program, or nothing that is known."""
+        if len(words) == 1 and words[0] in PROVIDERS:
+            return cls(words[0], ())
+        return cls(words[-1] if words else "?", words)
 
 
 class HookCall(NamedTuple):

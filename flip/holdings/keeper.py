@@ -193,6 +193,11 @@ class Keeper:
         self._journal.note_event("forsaken", text)
         self._ask_for_turn()
 
+    def lose(self, points: Iterable[tuple[str, str]]) -> None:
+        """These ran out by themselves while this node stood still; others may hold them by now."""
+        for name, datum in points:
+            self.systems[name].lose((datum,))
+
     def release_all(self) -> Deferred[None]:
         """Let go of everything, whatever the plan says; fires when nothing is claimed."""
         self.gate.leave()

@@ -119,7 +119,7 @@ class Leftovers:
 
     def _release(self, held: Held) -> None:
         self._running = True
-        hook = Hook(held.down[-1] if held.down else "?", held.down)
+        hook = Hook.of_record(held.down)
         call = HookCall(
             hook, "down", held.system, held.datum, held.config, self._me, TIMEOUT, held.members
         )

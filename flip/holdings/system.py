@@ -72,7 +72,9 @@ class SystemKeeper:
         self._topology = TOPOLOGIES[system.type]
         self._pending: dict[str, None] = {}  # in order: equal histories run equal hooks
         tally = Tally(system.name, clock)
-        self._slots = Slots(system.hook_concurrency, self._work, tally.idle)
+        # What flip provides itself costs no process for each data point.
+        limit = system.hook_concurrency if system.provider is None else len(system.data) + 1
+        self._slots = Slots(limit, self._work, tally.idle)
         self._attempts = Attempts(
             me,
             system,
@@ -153,6 +155,16 @@ class SystemKeeper:
             if holding is not None and (holding.phase is Phase.HELD or holding.running == "alive"):
                 holding.again = True
                 self.mark((datum,))
+
+    def lose(self, data: Iterable[str]) -> None:
+        """What was held is not here any more, and by now others may hold it: nothing is sure."""
+        for datum in data:
+            holding = self.holdings.get(datum)
+            if holding is None or holding.running is not None:
+                continue  # the end of the hook that runs says how it is
+            if holding.phase is Phase.HELD:
+                self._book.claim(datum, holding, Phase.UNSURE)
+            self.mark((datum,))
 
     def stop(self) -> None:
         """Cancel all timers; hooks that run are left to end, and no other starts."""

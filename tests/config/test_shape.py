@@ -221,12 +221,12 @@ class NameTests(ConfigurationCase):
         """Each missing setting is named once, with what it should be."""
         self.systems["ip"] = {}
         self.servers["flip1"] = {"systems": ["ip"]}
-        place = "cluster.system.ip"
+        place, provider = "cluster.system.ip", '"provider": "address"'
         assert_that(
             self.problems(),
             contains_inanyorder(
-                f"{place}.alive: missing; expected a program's name or path",
-                f"{place}.down: missing; expected a program's name or path",
+                f"{place}.alive: missing; expected a program's name or path, or {provider}",
+                f"{place}.down: missing; expected a program's name or path, or {provider}",
                 f"{place}.type: missing; expected one of shard, sharded, replicate, replicated",
                 f"{place}.data: missing; expected a list of data points, each once",
                 "servers.flip1.ip: missing; expected an IPv4 or IPv6 address",

@@ -209,7 +209,7 @@ def asking(config: Config, clock: Clock, wire: Wire, guard: Guard | None = None)
         rng,
         wire.post(),
         Numbers(5, rng, lambda generation: None),
-        guard,
+        {} if guard is None else {one: guard for one in config.me.systems},
         wall=lambda: NOON + clock.seconds(),
         note=lambda kind, text: None,
     )

@@ -7,7 +7,7 @@ it. Who has to be asked again is found by a timer (E8).
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -26,7 +26,7 @@ from flip.wire.messages import ClaimNumber, GrantAnswer, GrantQuery, GrantReques
 class Asking:
     """The rights of this server's exclusive systems.
 
-    :param guard: runs their hooks; None where there is no such system.
+    :param guards: by system, what runs its hooks and lets go in time.
     :param wall: seconds of the wall clock.
     :param note: called with what an operator may ask about: a kind, and a sentence.
     :ivar rights: by system.
@@ -39,7 +39,7 @@ class Asking:
         rng: random.Random,
         post: Post,
         numbers: Numbers,
-        guard: Guard | None,
+        guards: Mapping[str, Guard],
         *,
         wall: Callable[[], float],
         note: Callable[[str, str], None],
@@ -55,18 +55,18 @@ class Asking:
         self._timers = Timers(clock)
         self._steps = Steps(clock.seconds, wall)
         for system in (config.systems[name] for name in config.me.systems):
-            if system.exclusive and guard is not None:
+            if system.exclusive:
                 terms = Terms.of(system)
                 self._hashes[system.name] = voters_hash(terms.voters)
                 self.rights[system.name] = Right(
                     system.name,
                     Claimant(terms, system.data, numbers, rng, patience=self._patience),
-                    guard,
+                    guards[system.name],
                     self._now,
                     asked=self._act_soon,
                     watched=self._watch,
                 )
-        if guard is not None:
+        for guard in {id(right.guard): right.guard for right in self.rights.values()}.values():
             guard.on_let_go(self._let_go)
         post.answer(GrantAnswer, self._answered)
         post.answer(GrantQuery, self._queried)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import msgspec
 
 from flip.config import System
+from flip.config.address_words import KERNEL_DELAY
 from flip.holdings.guard.interface import RESOLUTION
 from flip.wire.messages import Datum
 
@@ -43,7 +44,8 @@ class Terms:
     """What the grants of one exclusive system are about; times in seconds.
 
     :ivar margin: before the end of the lease, for `down` to end in: a hook's time
-        limit, its killing included, and how late the guard may be.
+        limit, its killing included, and how late the guard may be. With a provider no hook
+        runs, and the kernel is the guard.
     """
 
     voters: tuple[str, ...]
@@ -53,6 +55,8 @@ class Terms:
     @classmethod
     def of(cls, system: System) -> Terms:
         """The terms that a system's configuration sets."""
+        if system.provider is not None:
+            return cls(system.voters, system.lease, KERNEL_DELAY / 1000)
         return cls(system.voters, system.lease, system.hook_timeout + RESOLUTION)
 
     @property

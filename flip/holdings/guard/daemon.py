@@ -58,9 +58,10 @@ Connect = Callable[[Callable[[Report], None], Callable[[], None]], Link]
 
 
 def longest_hook(config: Config) -> float | None:
-    """The seconds that a hook of this server's exclusive systems may take; None: it has none."""
+    """The seconds that a hook of this server's exclusive systems may take; None: there is none."""
     systems = (config.systems[name] for name in config.me.systems)
-    return max((system.hook_timeout for system in systems if system.exclusive), default=None)
+    timeouts = (one.hook_timeout for one in systems if one.exclusive and one.provider is None)
+    return max(timeouts, default=None)
 
 
 @dataclass(slots=True)

@@ -96,7 +96,7 @@ class AskingTestCase(SynchronousTestCase):
             rng,
             self.wire.post(room=self.room),
             Numbers(100, rng, lambda generation: None),
-            self.guard,
+            {"ip": self.guard},
             wall=lambda: self.wall_offset + self.clock.seconds(),
             note=lambda kind, text: self.notes.append(text),
         )
@@ -225,7 +225,7 @@ class ReleaseTests(AskingTestCase):
             random.Random(1),
             self.wire.post(),
             Numbers(100, random.Random(1), lambda generation: None),
-            self.guard,
+            {"ip": self.guard},
             wall=self.clock.seconds,
             note=lambda kind, text: None,
         )

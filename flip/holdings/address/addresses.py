@@ -1,0 +1,193 @@
+"""The provider "address" of one node, on one page: its parts, and the kernel that they ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+
+from flip.addresses.kernel import Address, Kernel
+from flip.config import System
+from flip.holdings.address.announcer import Announcer
+from flip.holdings.address.guard import KernelGuard
+from flip.holdings.address.kept import Keeping, Kept
+from flip.holdings.address.lifetimes import Lifetimes
+from flip.holdings.address.links import Links, Unfit
+from flip.holdings.address.provider import AddressProvider
+from flip.holdings.address.repair import Repair
+from flip.holdings.address.upkeep import Upkeep
+from flip.holdings.guard.interface import Point
+from flip.membership.repeat import repeating
+
+RETRY = 5.0  # seconds between attempts to reach the kernel
+UNREACHED = "its addresses cannot be put"  # the cause of being unfit without a kernel
+
+
+class Addresses:
+    """Keeps the addresses of this node's systems with the provider "address".
+
+    :param systems: by name, those of this server.
+    :param recorded: the data points that an earlier life of this node held, by its journal.
+    :param together: a context for many results at once: what they write becomes one write.
+    :param note: called with what an operator may ask about: a kind, and a sentence.
+    :param trouble: called with what is wrong with the addresses, None when it is well again.
+    :ivar guard: of the exclusive ones among the systems.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        kernel: Kernel,
+        systems: Mapping[str, System],
+        recorded: Collection[Point],
+        *,
+        together: Callable[[], AbstractContextManager[None]],
+        note: Callable[[str, str], None],
+        trouble: Callable[[str | None], None],
+    ) -> None:
+        self._clock = clock
+        self._kernel = kernel
+        self._systems = systems
+        self._trouble = trouble
+        self._troubles: dict[str, str] = {}
+        self._again: IDelayedCall | None = None
+        self._stopped = False
+        self._lost: Callable[[Sequence[Point]], None] = lambda points: None
+        self._links: Links | None = None
+        self._unfit: Unfit | None = None
+        self._keeping = Keeping()
+        self._lifetimes = Lifetimes(systems)
+        self._announcer = Announcer(
+            clock, kernel, lambda address: self._keeping.owner(address) is not None
+        )
+        self.provider = AddressProvider(
+            clock,
+            kernel,
+            systems,
+            self._keeping,
+            self._lifetimes,
+            self._announcer,
+            recorded,
+            together=together,
+        )
+        self._upkeep = Upkeep(
+            clock,
+            kernel,
+            systems,
+            self._keeping,
+            self._lifetimes,
+            restored=self._restored,
+            lost=lambda points: self._lost(points),
+            trouble=lambda text: self._tell("renewing", text),
+        )
+        self._repair = Repair(
+            clock,
+            kernel,
+            self._keeping,
+            self._upkeep,
+            restored=self._restored,
+            note=note,
+        )
+        self.guard = KernelGuard(self.provider, self._lifetimes, self._upkeep)
+        self._repeats = [
+            (system.addressing.repeat, repeating(clock, self._repeating(name), "announcing"))
+            for name, system in systems.items()
+            if system.addressing is not None and system.addressing.repeat
+        ]
+
+    def start(self, fitness: Unfit, lost: Callable[[Sequence[Point]], None]) -> None:
+        """Ask the kernel; until it has answered, calls wait.
+
+        :param fitness: told for which systems an interface is down.
+        :param lost: called with the data points that this node may not hold any more: it stood
+            still for so long that the kernel removed their addresses.
+        """
+        self._unfit, self._lost = fitness, lost
+        self._links = Links(self._kernel, self._systems, fitness)
+        self._kernel.observe(self._repair)
+        self._kernel.observe(self._links)
+        self._open()
+
+    def stop(self) -> None:
+        """Do nothing more; addresses stay until the kernel ends them, if it does."""
+        self._stopped = True
+        if self._again is not None and self._again.active():
+            self._again.cancel()
+        self.provider.stop()
+        self._upkeep.stop()
+        self._repair.stop()
+        self._announcer.stop()
+        for _, loop in self._repeats:
+            if loop.running:
+                loop.stop()
+        self._kernel.stop()
+
+    def status(self, system: str, datum: str) -> dict[str, Any] | None:
+        """What status tells of one data point; None where nothing is kept of it."""
+        kept = self._keeping.by_point.get((system, datum))
+        if kept is None:
+            return None
+        left = None if kept.ends is None else round(kept.ends - self._clock.seconds(), 1)
+        return {
+            "interface": kept.assignment.interface,
+            "left": left,
+            "missing": sorted(address.ip for address in kept.missing),
+        }
+
+    def _open(self) -> None:
+        self._kernel.start().addCallbacks(lambda _: self._opened(), self._refused)
+
+    def _opened(self) -> None:
+        if self._stopped:
+            return
+        if self._unfit is not None:
+            for name in self._systems:
+                self._unfit.admit(UNREACHED, name)
+        self._tell("kernel", None)
+        if self._links is not None:
+            self._links.look()
+        self._upkeep.start()
+        for seconds, loop in self._repeats:
+            loop.start(seconds, now=False)
+        self.provider.open()
+
+    def _refused(self, failure: Failure) -> None:
+        if self._stopped:
+            return
+        reason = failure.getErrorMessage()
+        if self._unfit is not None and self._systems:
+            self._unfit.exclude(UNREACHED, None, tuple(self._systems))
+        self._tell("kernel", reason)
+        self.provider.open(f"address: {reason}")
+        self._again = self._clock.callLater(RETRY, self._open)
+
+    def _tell(self, what: str, trouble: str | None) -> None:
+        before = dict(self._troubles)
+        self._troubles.pop(what, None)
+        if trouble is not None:
+            self._troubles[what] = trouble
+        if self._troubles != before:
+            self._trouble("; ".join(self._troubles.values()) or None)
+
+    def _restored(self, restored: Sequence[Kept]) -> None:
+        announced: dict[str, list[Address]] = {}
+        for kept in restored:
+            announced.setdefault(kept.point[0], []).extend(kept.assignment.addresses)
+        for system, addresses in announced.items():
+            addressing = self._systems[system].addressing
+            if addressing is not None:
+                self._announcer.begin(addresses, addressing.announcements)
+
+    def _repeating(self, system: str) -> Callable[[], None]:
+        return lambda: self._announcer.begin(
+            [
+                address
+                for kept in self._keeping
+                if kept.point[0] == system
+                for address in kept.assignment.addresses
+            ],
+            (0.0,),
+        )
