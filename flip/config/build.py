@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flip.config import checks, exclusive, points
+from flip.config import address_provider, checks, exclusive, points
 from flip.config.addresses import normal
 from flip.config.parts import Parts, Section, listed
 from flip.config.paths import Paths
@@ -109,10 +109,10 @@ def _system(name: str, system: Section, common: Mapping[str, Any], parts: Parts)
         verify=system.get("verify"),
         check_interval=value("check_interval") / 1000,
         special=points.special(system["data"], config),
-    )
-
         provider=system.get("provider"),
         addressing=address_provider.addressing(system, config),
+    )
+
 
 def _digest(quorum: int, servers: Iterable[Server], systems: Iterable[System]) -> bytes:
     """8 bytes that name what the division depends on, equal on every machine."""

@@ -10,7 +10,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flip.config import addresses, build, checks, exclusive, points, rules, shape
+from flip.config import (
+    address_provider,
+    addresses,
+    build,
+    checks,
+    exclusive,
+    points,
+    rules,
+    shape,
+)
 from flip.config.document import Unreadable, read
 from flip.config.doubts import Host, warnings
 from flip.config.parts import Parts, usable
@@ -39,7 +48,7 @@ def load(
     faults = [*document.faults, *shape.faults(value)]
     parts = usable(value, faults)
     me = _own_id(parts, id, environ, faults)
-    for module in (rules, points, exclusive, checks):
+    for module in (rules, points, exclusive, checks, address_provider):
         faults += module.faults(parts)
     faults += addresses.faults(parts, me)
     file = Path(os.path.abspath(path))

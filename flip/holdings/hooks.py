@@ -54,6 +54,9 @@ def find_hooks(config: Config, path: str) -> dict[str, dict[str, Hook]]:
     for name in config.me.systems:
         system = config.systems[name]
         found[name] = {}
+        if system.provider is not None:
+            found[name] = dict.fromkeys(("alive", "down", "verify"), Hook(system.provider, ()))
+            continue
         for event, hook in (("alive", system.alive), ("down", system.down)):
             try:
                 found[name][event] = find_hook(
