@@ -9,10 +9,13 @@ from typing import Any
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, succeed
 
+from flip.addresses.kernel import Kernel
 from flip.config import Config
 from flip.control.chronicle import Chronicle
 from flip.control.parts import Parts
 from flip.errors import CannotListen
+from flip.holdings.address.addresses import Addresses
+from flip.holdings.address.dispatch import Dispatch
 from flip.holdings.departure import RELEASE_LIMIT, leave
 from flip.holdings.grants.asking import Asking
 from flip.holdings.grants.granting import Granting
@@ -42,7 +45,9 @@ class Node(MultiService):
     :param wall: seconds of the wall clock, for the first incarnation only.
     :param runner: runs the hooks, those of exclusive systems aside.
     :param guard: runs those, and lets go in time if this process does not; None where this
-        server has no exclusive system.
+        server has no exclusive system with hooks.
+    :param kernel: makes the connection to the host's addresses; asked only where there are
+        addresses to keep without hooks, or left by an earlier life.
     :param hooks: per system of this server, its `alive` and `down` hooks.
     :param failed: called when this node must not go on; it has let go of everything.
     :param ciphers: see `Seal`.
@@ -61,6 +66,7 @@ class Node(MultiService):
         hooks: Mapping[str, Mapping[str, Hook]],
         failed: Callable[[], None],
         guard: Guard | None = None,
+        kernel: Callable[[], Kernel] | None = None,
         ciphers: Ciphers = derive,
     ) -> None:
         super().__init__()
@@ -76,6 +82,7 @@ class Node(MultiService):
         self._failed = failed
         self._ciphers = ciphers
         self._guard = guard
+        self._kernel = kernel
 
     def startService(self) -> None:
         """Start, in the order in which the parts need one another.
@@ -116,6 +123,8 @@ class Node(MultiService):
             now=self.reactor.seconds(),
             silent_until=silence.until,
         )
+        addresses = self._addresses(chronicle)
+        runner = self._runner if addresses is None else Dispatch(self._runner, addresses.provider)
         post = Post(config.id, membership.protocol, config.max_packet - seal.overhead)
         granting = Granting(self.reactor, post, voter)
         grants = Asking(
@@ -124,13 +133,11 @@ class Node(MultiService):
             self._rng,
             post,
             numbers,
-            self._guard,
+            self._guards(addresses),
             wall=self._wall,
             note=chronicle.warn,
         )
-        keeper = Keeper(
-            config, self.reactor, membership, journal, self._runner, self._hooks, grants
-        )
+        keeper = Keeper(config, self.reactor, membership, journal, runner, self._hooks, grants)
         self.parts = Parts(
             config,
             self.reactor,
@@ -143,6 +150,7 @@ class Node(MultiService):
             granting,
             silence,
             self._guard,
+            addresses,
         )
         try:
             membership.listen()
@@ -154,6 +162,8 @@ class Node(MultiService):
             self._guard.start()
         silence.begin()
         keeper.start()
+        if addresses is not None:
+            addresses.start(keeper.fitness, keeper.lose)
         super().startService()
         # A journal that could not be written must be whole again soon after its disk is.
         self._tending = repeating(self.reactor, journal.flush, "tending the journal")
@@ -173,10 +183,39 @@ class Node(MultiService):
         self.parts.silence.stop()
         if self._guard is not None:
             await self._guard.stop()
+        if self.parts.addresses is not None:
+            self.parts.addresses.stop()
         await ended
         self._tending.stop()
         await super().stopService()
         self.journal.close()
+
+    def _addresses(self, chronicle: Chronicle) -> Addresses | None:
+        """What keeps this server's addresses; None where there are none without hooks."""
+        held, listed = self.journal.held(), (self.config.systems[name] for name in self._hooks)
+        systems = {system.name: system for system in listed if system.provider == "address"}
+        provided = any(Hook.of_record(one.down).provided for one in held)
+        if self._kernel is None or not (systems or provided):
+            return None
+        return Addresses(
+            self.reactor,
+            self._kernel(),
+            systems,
+            {(one.system, one.datum) for one in held},
+            together=self.journal.batch,
+            note=chronicle.warn,
+            trouble=chronicle.address_trouble,
+        )
+
+    def _guards(self, addresses: Addresses | None) -> dict[str, Guard]:
+        """What runs the hooks of each exclusive system, and lets go in time."""
+        guards: dict[str, Guard] = {}
+        for name in self.config.me.systems:
+            provided = self.config.systems[name].provider is not None
+            guard = addresses.guard if provided and addresses is not None else self._guard
+            if self.config.systems[name].exclusive and guard is not None:
+                guards[name] = guard
+        return guards
 
     def _doubled(self, younger: bool) -> None:
         alarm = self.parts.chronicle.alarm

@@ -18,6 +18,7 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.python import usage
 
 from flip import log
+from flip.addresses.kernel import Kernel
 from flip.config import Config, load
 from flip.control.commands import commands
 from flip.control.server import ControlService
@@ -112,6 +113,7 @@ class Daemon(MultiService):
             hooks=hooks,
             failed=self._fail,
             guard=_guard(config, reactor),
+            kernel=lambda: _kernel(reactor),
         )
         self.control = ControlService(reactor, config.control, commands(lambda: self.node.parts))
 
@@ -172,6 +174,13 @@ def _guard(config: Config, reactor: Any) -> RemoteGuard | None:
         lambda received, lost: ProcessLink(reactor, words, os.environ, received, lost),
         longest,
     )
+
+
+def _kernel(reactor: Any) -> Kernel:
+    """The host's addresses; a node whose addresses are the work of hooks needs none of it."""
+    from flip.addresses.linux import LinuxKernel
+
+    return LinuxKernel(reactor)
 
 
 def _end_now(number: int, frame: object) -> None:

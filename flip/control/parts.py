@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from flip.config import Config
 from flip.control.chronicle import Chronicle
+from flip.holdings.address.addresses import Addresses
 from flip.holdings.grants.asking import Asking
 from flip.holdings.grants.granting import Granting
 from flip.holdings.grants.silence import Silence
@@ -23,6 +24,7 @@ class Parts:
 
     :ivar started: when it started, on `clock`.
     :ivar guard: of exclusive systems, None without one.
+    :ivar addresses: what flip keeps itself, without hooks; None where there is nothing.
     """
 
     config: Config
@@ -36,3 +38,4 @@ class Parts:
     granting: Granting
     silence: Silence
     guard: Guard | None
+    addresses: Addresses | None = None
