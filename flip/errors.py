@@ -125,6 +125,14 @@ class CannotRelease(FlipError):
     """The claim was not dropped."""
 
 
+class CannotConfirm(FlipError):
+    """No member was taken for off."""
+
+
+class CannotPing(FlipError):
+    """This process may not send pings."""
+
+
 class SyncFailed(FlipError):
     """Two nodes could not exchange their states over TCP."""
 

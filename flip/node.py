@@ -31,6 +31,7 @@ from flip.holdings.runner import HookProcesses
 from flip.log import Logger
 from flip.membership.repeat import repeating
 from flip.membership.service import Membership
+from flip.membership.echo import Echo
 from flip.wire.seal import Ciphers, Seal, derive
 
 _log = Logger()
@@ -54,6 +55,7 @@ class Node(MultiService):
     """
 
     def __init__(
+    :param echo: pings the witnesses; needed where the configuration names some.
         self,
         config: Config,
         reactor: Any,
@@ -71,6 +73,8 @@ class Node(MultiService):
     ) -> None:
         super().__init__()
         self.setName("flip")
+        prober: Prober | None = None,
+        echo: Echo | None = None,
         self.config = config
         self.reactor = reactor
         self.journal = journal
@@ -84,6 +88,7 @@ class Node(MultiService):
         self._guard = guard
         self._kernel = kernel
 
+        self._echo = echo
     def startService(self) -> None:
         """Start, in the order in which the parts need one another.
 
@@ -116,6 +121,7 @@ class Node(MultiService):
         membership.on_doubled(self._doubled)
         chronicle = Chronicle(config, membership, journal)
         silence = Silence(config, self.reactor, journal)
+            echo=self._echo,
         voter = Voter(
             config,
             journal,

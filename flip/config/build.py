@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flip.config import address_provider, checks, exclusive, points
+from flip.config import address_provider, checks, exclusive, points, urgency, witness
 from flip.config.addresses import normal
 from flip.config.parts import Parts, Section, listed
 from flip.config.paths import Paths
@@ -47,6 +47,8 @@ def config(parts: Parts, id: str, file: Path, paths: Paths) -> Config:
         path=file,
         warnings=(),
         digest=_digest(quorum, servers.values(), systems.values()),
+        witness=witness.witness(parts.top),
+        realtime=urgency.realtime(parts.top),
     )
 
 

@@ -42,8 +42,8 @@ def quorum(config: Config, host: Host) -> Iterator[Fault]:
     count, needed = len(config.servers), config.quorum
     if count == 1:
         yield Fault(("servers",), "there is one server only: when it is down, so is everything")
-    elif needed == count:
-        cure = "add an arbiter, a third server without systems"
+    elif needed == count and config.witness is None:
+        cure = "add an arbiter, a third server without systems, or a witness that both can ping"
         if count > 2:
             cure = f"lower the quorum to {count // 2 + 1}, a majority"
         message = f"{needed} of {count} can never be reached when one server is down, so nothing"
@@ -58,6 +58,21 @@ def quorum(config: Config, host: Host) -> Iterator[Fault]:
 def voters(config: Config, host: Host) -> Iterator[Fault]:
     for name, system in config.systems.items():
         count = len(system.voters)
+def witness(config: Config, host: Host) -> Iterator[Fault]:
+    count, enough = len(config.servers), config.quorum - 1
+    if config.witness is None:
+        return
+    if count == 1:
+        yield Fault(("witness",), "a single server agrees with itself: it needs no witness")
+    elif count > 2 and 2 * enough <= count:
+        message = f"with it {enough} of {count} are enough: if the cluster is cut in two, and both"
+        cure = "remove it: an odd number needs none"
+        if count % 2 == 0:
+            cure = "an arbiter, one more server without systems, does better"
+        message = f"{message} sides reach it, both take everything over (split brain); {cure}"
+        yield Fault(("witness",), message)
+
+
         if system.exclusive and count % 2 == 0:
             bears = "the loss of none" if count == 2 else f"no more losses than {count - 1}"
             message = f"an even number of voters, {count}, bears {bears}: make it {count + 1}"
@@ -169,3 +184,4 @@ DOUBTS: tuple[Doubt, ...] = (
     timing,
     heads,
 )
+    witness,

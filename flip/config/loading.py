@@ -19,6 +19,7 @@ from flip.config import (
     points,
     rules,
     shape,
+    witness,
 )
 from flip.config.document import Unreadable, read
 from flip.config.doubts import Host, warnings
@@ -48,7 +49,7 @@ def load(
     faults = [*document.faults, *shape.faults(value)]
     parts = usable(value, faults)
     me = _own_id(parts, id, environ, faults)
-    for module in (rules, points, exclusive, checks, address_provider):
+    for module in (rules, points, exclusive, checks, address_provider, witness):
         faults += module.faults(parts)
     faults += addresses.faults(parts, me)
     file = Path(os.path.abspath(path))

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from flip.config.settings import SERVER, TOP, schema
 from flip.config.system_settings import POINT, SYSTEM
 from flip.config.vocabulary import REQUIRED, Setting
+from flip.config.witness_settings import WITNESS
 
 HEAD = """\
 # Configuration
@@ -32,6 +33,14 @@ of the configuration file, as do relative hooks.
 
 SECTIONS: tuple[tuple[str, str, Sequence[Setting]], ...] = (
     ("At the top", "", TOP),
+    (
+        "witness",
+        "The nodes ping it all the time. It may be any host outside of the cluster that answers"
+        " as long as the network of a node works, best the gateway; two nodes need not name the"
+        " same. [two-nodes.md](two-nodes.md) says what each kind of two-node cluster does in every"
+        " fault.",
+        WITNESS,
+    ),
     (
         "servers",
         "An object from the id of each server to its settings. An id has at most 64 bytes and no"
@@ -72,6 +81,7 @@ A warning is printed by `flip check`, and logged when a node starts:
 - a quorum that cannot be reached when one server is down, or that is no majority;
 - a key of fewer than 16 characters, or one that every user of the host can read;
 - an even number of voters of an exclusive system;
+- a witness in a cluster of more than two servers where both sides of a cut could win with it;
 - an interface (`config.interface`) that this host lacks;
 - a loopback address beside others, which servers elsewhere cannot reach;
 - a single server, a cluster without systems, a divided system that one server lists;

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from flip.config.system_settings import SYSTEM
+from flip.config.urgency import REALTIME
 from flip.config.vocabulary import (
     ADDRESS,
     ID,
@@ -27,6 +28,7 @@ from flip.config.vocabulary import (
     structure,
     whole,
 )
+from flip.config.witness_settings import WITNESS
 
 TOP = (
     Setting(
@@ -103,6 +105,24 @@ TOP = (
         "The UNIX socket that `flip status` asks: a path of at most 100 bytes.",
         "for root `/run/flip/{id}.sock`, else `$XDG_RUNTIME_DIR/flip/{id}.sock`, or `control.sock`"
         " in the state directory where XDG_RUNTIME_DIR is not set",
+    ),
+    Setting(
+        "witness",
+        structure('an object with "ping"', WITNESS),
+        None,
+        "Something outside the cluster that every node can ping, the gateway say. A node that it"
+        " answers has one more vote, and one more member that it reaches: so the survivor of two"
+        " servers takes over, and a node that is cut off from everything does not. See below, and"
+        " [two-nodes.md](two-nodes.md). Not with exclusive systems.",
+        "none",
+    ),
+    Setting(
+        "realtime",
+        REALTIME,
+        False,
+        "Run before all ordinary processes (Linux: SCHED_RR), at this priority; true is 10. Hooks"
+        " and other children do not. It takes CAP_SYS_NICE or a RLIMIT_RTPRIO that allows it;"
+        " without, the node runs on, with an alarm. See [operating.md](operating.md).",
     ),
     Setting("servers", {}, REQUIRED, "The members, by id; see below."),
     Setting("cluster", {}, REQUIRED, "What the cluster holds; see below."),

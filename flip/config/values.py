@@ -116,6 +116,15 @@ class Addressing:
     repeat: float
 
 
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What a node pings to know whether its own network works; times in seconds."""
+
+    addresses: tuple[str, ...]
+    interval: float
+    timeout: float
+
+
 @dataclass(frozen=True)
 class System:
     """A set of data points, with its hooks.
@@ -174,6 +183,7 @@ class Config:
         first, absent last), then id.
     :ivar systems: in the order of their names.
     :ivar path: the file; relative hooks are looked for beside it.
+    :ivar realtime: the priority that the node asks the kernel for, 1 to 99; 0: it asks for none.
     :ivar digest: 8 bytes that name what the division depends on: two nodes with
         the same digest and the same view of the members divide alike.
     """
@@ -196,6 +206,8 @@ class Config:
     path: Path
     warnings: tuple[Problem, ...]
     digest: bytes
+    witness: Witness | None = None
+    realtime: int = 0
 
     @property
     def me(self) -> Server:

@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from flip.log import Logger
 from flip.membership.health import Health
+from flip.membership.member import WITNESS
 from flip.membership.pace import Pace
 from flip.membership.probe import TRIES, Probe, Verdict
 from flip.membership.repeat import repeating
@@ -48,6 +49,7 @@ class Detector:
     :param per_interval: members probed per step.
     :param timeout: seconds that a probe has, times the health's stretch.
     :param judged: called after every verdict and every step.
+    :param ask_witness: sends questions to the witnesses, if there are any.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Detector:
         per_interval: int,
         timeout: float,
         judged: Callable[[], None],
+        ask_witness: Callable[[], None] | None = None,
     ) -> None:
         self._clock = clock
         self._rng = rng
@@ -74,6 +77,7 @@ class Detector:
         self._per_interval = per_interval
         self._timeout = timeout
         self._judged = judged
+        self._ask_witness = ask_witness
         self._probes: dict[str, Probe] = {}
         self._rotation: list[str] = []
         self._early_votes: dict[str, float] = {}
@@ -189,6 +193,9 @@ class Detector:
             self.probe_soon((id,))
 
     def _ask_others(self, probe: Probe) -> None:
+        if self._ask_witness is not None:
+            # The vote that may come of this needs an answer from the probe's second half.
+            self._ask_witness()
         if not self._roster.present(probe.target):
             return  # a quorum has looked; that it is back, it proves by answering itself
         able = [
@@ -219,19 +226,23 @@ class Detector:
         # Doubts from before this node was in touch are doubts about its own network.
         in_touch = self._touch.in_touch and probe.began >= self._touch.in_touch_since
         self._touch.missed(probe.target, probe.began)
-        if in_touch and self._has_witnesses(probe.began, probe.target):
-            self._vote(probe.target, probe.accused)
+        # What a witness answered before the target fell silent says nothing: the link that
+        # both are behind may have failed since.
+        witnessed = self._touch.witnessed(probe.midway)
+        if in_touch and self._has_witnesses(probe.began, probe.target, witnessed):
+            self._vote(probe.target, probe.accused, witnessed)
         elif self._touch.in_touch and not in_touch:
             self.probe_soon((probe.target,))
 
-    def _has_witnesses(self, since: float, suspect: str) -> bool:
-        needed = min(self._roster.quorum - 1, WITNESSES)
+    def _has_witnesses(self, since: float, suspect: str, witnessed: bool) -> bool:
+        needed = min(self._touch.needed(witnessed=witnessed) - 1, WITNESSES)
         return self._touch.signs_since(since, other_than=suspect) >= needed
 
-    def _vote(self, suspect: str, incarnation: int) -> None:
+    def _vote(self, suspect: str, incarnation: int, witnessed: bool) -> None:
         # Once a quorum has spoken, more votes only cost bytes.
         if self._roster.present(suspect):
-            self._roster.accuse(suspect, incarnation, (self._roster.me,))
+            voters = (self._roster.me, WITNESS) if witnessed else (self._roster.me,)
+            self._roster.accuse(suspect, incarnation, voters)
 
     def _doubt(self, probe: Probe) -> None:
         if self._touch.reachable.get(probe.target, True):
@@ -286,6 +297,7 @@ class Detector:
         if now - self._early_votes.get(suspect, -self._timeout) < self._timeout:
             return
         recently = now - self._timeout - self._interval
-        if self._touch.in_touch and self._has_witnesses(recently, suspect):
+        witnessed = self._touch.witnessed(recently)
+        if self._touch.in_touch and self._has_witnesses(recently, suspect, witnessed):
             self._early_votes[suspect] = now
-            self._vote(suspect, self._roster[suspect].incarnation)
+            self._vote(suspect, self._roster[suspect].incarnation, witnessed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -14,6 +14,12 @@ from flip.wire.messages import Record, Update, encode
 Claims = Mapping[str, Mapping[str, Phase]]
 
 NO_CLAIMS: Claims = {}
+
+# Voters that are no members: no server's id has a slash. Nodes that do not know of
+# them pass over them, as over everybody who is not in their configuration.
+WITNESS = "/witness"  # one more vote, of whoever reached a witness when it voted
+OPERATOR = "/operator"  # somebody looked, and it is off: a quorum by itself
+OUTSIDERS = frozenset((WITNESS, OPERATOR))
 
 
 class State(enum.Enum):
@@ -71,6 +77,19 @@ class Member:
         if not self.voters or self.accused == self.incarnation:
             return self.voters
         return frozenset()
+
+
+def enough(votes: frozenset[str], quorum: int) -> bool:
+    """Whether votes make a member down."""
+    return len(votes) >= quorum or OPERATOR in votes
+
+
+def spoken(votes: Iterable[str]) -> list[str]:
+    """Voters, sorted, as people call them."""
+    return [_SPOKEN.get(voter, voter) for voter in sorted(votes)]
+
+
+_SPOKEN = {WITNESS: "the witness", OPERATOR: "an operator"}
 
 
 class Change(msgspec.Struct, frozen=True):

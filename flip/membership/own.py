@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from flip.log import Logger
+from flip.membership.member import OUTSIDERS, spoken
 from flip.membership.roster import Change, Claims, Roster, supersedes
 from flip.wire.claims import claims_hash, encode_claims
 from flip.wire.messages import INCARNATIONS, Record, Status, Update
@@ -128,12 +129,12 @@ class OwnRecord:
         _log.info(
             "raised the incarnation to {incarnation}: {reason}",
             incarnation=incarnation,
-            reason=f"{', '.join(sorted(voters))} could not reach this node"
+            reason=f"{', '.join(spoken(voters))} said that this node is down"
             if voters
             else "another record of this node was seen",
         )
         self._raised(incarnation, voters)
-        self._declare(voters)
+        self._declare(voters - OUTSIDERS)
 
     def _give_up(self, seen: int) -> None:
         if not self._exhausted:

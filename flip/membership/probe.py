@@ -69,6 +69,11 @@ class Probe:
         self._retry = LoopingCall(self._try)
         self._retry.clock = clock
 
+    @property
+    def midway(self) -> float:
+        """When half of its time was over."""
+        return (self.began + self._ends) / 2
+
     def start(self) -> Deferred[Verdict]:
         """Send the first ping; fires with the verdict, never fails."""
         duration = self._ends - self.began

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 
 from flip.errors import MalformedPacket
 from flip.membership.member import NO_CLAIMS as NO_CLAIMS
+from flip.membership.member import OPERATOR, OUTSIDERS, enough
 from flip.membership.member import Change as Change
 from flip.membership.member import Claims as Claims
 from flip.membership.member import Member as Member
@@ -40,6 +41,7 @@ class Roster:
 
     Members that the configuration does not list are ignored: they neither vote
     nor appear in the digest, or two different configurations could never agree.
+    Two voters are nobody's members: `member.WITNESS` and `member.OPERATOR`.
 
     :param me: this node's id.
     :param servers: all ids of the configuration, this node's included.
@@ -61,9 +63,10 @@ class Roster:
         self.digest = 0
         self.buried = 0  # the highest incarnation at which this node was voted down
         self._members = {id: Member(id, update=Update(id)) for id in servers}
-        self._ids = frozenset(self._members)
+        self._voters = frozenset(self._members) | OUTSIDERS
         self._others = tuple(id for id in self._members if id != me)
         self._left: set[str] = set()
+        self._confirmed: set[str] = set()
         self._unread: set[str] = set()
         self._observers: list[Callable[[Change], None]] = []
         self._mourners: list[Callable[[], None]] = []
@@ -91,6 +94,11 @@ class Roster:
     def left(self) -> Set[str]:
         """The ids of all members that left."""
         return self._left
+
+    @property
+    def confirmed(self) -> Set[str]:
+        """The ids of all members of which an operator said that they are off."""
+        return self._confirmed
 
     @property
     def unread(self) -> Iterable[Member]:
@@ -121,8 +129,8 @@ class Roster:
         # A good-bye is the last word of its incarnation only: who speaks again is back.
         if record is not None and record.status == Status.LEFT and not member.outdated:
             return State.LEFT
-        votes = len(member.votes)
-        if votes >= self.quorum:
+        votes = member.votes
+        if votes and enough(votes, self.quorum):
             return State.DOWN
         return State.PROBABLY_DOWN if votes else State.ALIVE
 
@@ -229,7 +237,7 @@ class Roster:
     def _merge_votes(self, member: Member, update: Update) -> None:
         voters = NOBODY
         if update.voters:
-            voters = (self._ids & frozenset(update.voters)) - {member.id}
+            voters = (self._voters & frozenset(update.voters)) - {member.id}
         if member.id == self.me:
             self._read_own_obituary(member, update.accused, voters)
         if voters and update.accused > member.accused:
@@ -243,7 +251,7 @@ class Roster:
         # Votes that this node has refuted already, by the first of them that it
         # heard of, still say that a quorum had given it up.
         known = me.voters if accused == me.accused else frozenset()
-        if len(voters | known) >= self.quorum:
+        if enough(voters | known, self.quorum):
             self.buried = max(self.buried, accused)
 
     def _refingerprint(self, member: Member) -> None:
@@ -266,6 +274,7 @@ class Roster:
         now = member.votes
         state_now = self.state(member.id)
         _note(self._left, member.id, state_now is State.LEFT)
+        _note(self._confirmed, member.id, OPERATOR in now)
         _note(self._unread, member.id, member.record is not None and member.claims is None)
         change = Change(
             member=member.id,

@@ -7,7 +7,7 @@ this node's record with `amend`, and subscribe to what changes.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.application.service import Service
@@ -17,11 +17,14 @@ from twisted.internet.error import CannotListenError
 from flip.config import Config
 from flip.errors import CannotListen, WireError
 from flip.log import Logger
+from flip.membership.confirmations import Confirmations
 from flip.membership.datagram import GossipProtocol, news_room
 from flip.membership.detector import Detector
 from flip.membership.dissemination import Dissemination
+from flip.membership.echo import Echo
 from flip.membership.exchange import Exchange
 from flip.membership.health import Health
+from flip.membership.member import OPERATOR, spoken
 from flip.membership.own import OwnRecord
 from flip.membership.port import listen_udp
 from flip.membership.pulse import Pulse
@@ -31,6 +34,7 @@ from flip.membership.roster import Change, Claims, Roster
 from flip.membership.search import Search
 from flip.membership.sync import Sync
 from flip.membership.touch import Touch
+from flip.membership.witness import Witness
 from flip.wire.claims import data_digest
 from flip.wire.messages import INCARNATIONS, Record, Status
 from flip.wire.seal import PROTOCOL_VERSION, Seal
@@ -46,6 +50,7 @@ class Membership(Service):
     :param birth: the incarnation that this life starts with.
     :param boot: this life's random identity.
     :param raised: called with each new incarnation before anybody hears of it.
+    :param echo: asks the witnesses, where the configuration names some.
     """
 
     name = "membership"
@@ -60,6 +65,7 @@ class Membership(Service):
         birth: int,
         boot: int,
         raised: Callable[[int], None],
+        echo: Echo | None = None,
     ) -> None:
         self._config = config
         self._reactor = reactor
@@ -77,7 +83,10 @@ class Membership(Service):
             config.quorum,
             {data_digest(points): points for points in data.values()},
         )
-        self.touch = Touch(self.roster, config.ping_timeout, reactor.seconds)
+        self.witness = Witness.of(config, reactor, rng, echo, self._judge)
+        reached = self.witness.reached if self.witness else None
+        self.touch = Touch(self.roster, config.ping_timeout, reactor.seconds, reached)
+        self._confirmations = Confirmations(self.roster, self.touch)
         room = news_room(config.max_packet, seal.overhead, config.servers)
         dissemination = Dissemination(self.roster, room, rng)
         self.protocol = GossipProtocol(reactor, seal, self.roster, dissemination, addresses)
@@ -103,6 +112,7 @@ class Membership(Service):
             per_interval=config.ping_per_interval,
             timeout=config.ping_timeout,
             judged=self._judge,
+            ask_witness=self.witness.ask if self.witness else None,
         )
         self.sync = Sync(
             reactor,
@@ -218,6 +228,8 @@ class Membership(Service):
         super().startService()
         self.touch.begin_epoch()
         self._pulse.start()
+        if self.witness is not None:
+            self.witness.start()
         self._detector.start()
         self._judge()
 
@@ -230,12 +242,22 @@ class Membership(Service):
         self._push.stop()
         self._pulse.stop()
         self._detector.stop()
+        if self.witness is not None:
+            self.witness.stop()
         self._search.stop()
         self._exchange.stop()
         self.sync.stop()
         self.protocol.mute = True
         for port in self._ports:
             await maybeDeferred(port.stopListening)
+
+    def confirm_down(self, ids: Iterable[str]) -> None:
+        """Believe an operator that these members are off, until they return.
+
+        :raises CannotConfirm: one of them cannot be; then nothing was done.
+        """
+        self._confirmations.confirm(ids)
+        self._judge()
 
     def push_to_all(self) -> None:
         """Tell everybody what is new, now."""
@@ -301,8 +323,8 @@ class Membership(Service):
 
     def _own_raised(self, incarnation: int, voters: frozenset[str]) -> None:
         self._raised(incarnation)
-        if voters:
-            self.health.worsen(f"{', '.join(sorted(voters))} could not reach it")
+        if voters - {OPERATOR}:
+            self.health.worsen(f"{', '.join(spoken(voters))} said that it is down")
 
     def _doubled(self, younger: bool) -> None:
         if younger:

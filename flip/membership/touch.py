@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 from flip.membership.roster import Roster, State
 
+Reached = Callable[[float], bool]
+
 
 class Touch:
     """This node's own evidence about every other member, and what may follow from it.
@@ -20,12 +22,21 @@ class Touch:
     :param grace: seconds that a member which missed a probe has to be voted down
         or to answer after all before this node settles without it.
     :param seconds: the monotonic clock.
+    :param witness: whether a witness has answered what was asked since a time, and of late;
+        None where there is none. It counts as one more member that is reached.
     """
 
-    def __init__(self, roster: Roster, grace: float, seconds: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        roster: Roster,
+        grace: float,
+        seconds: Callable[[], float],
+        witness: Reached | None = None,
+    ) -> None:
         self._roster = roster
         self._grace = grace
         self._seconds = seconds
+        self._witness = witness
         # The epoch is the time since which only fresh evidence counts.
         self.epoch = seconds()
         self.in_touch = False
@@ -97,8 +108,13 @@ class Touch:
 
     def unreachable(self) -> list[str]:
         """Members whose last probe failed, or that left."""
-        unreachable = self._silent | self._roster.left
+        unreachable = self._out_of_reach
         return [id for id in self._roster.others if id in unreachable] if unreachable else []
+
+    @property
+    def _out_of_reach(self) -> set[str]:
+        # What is off for certain, as an operator said, cannot act behind this node's back.
+        return (self._silent | self._roster.left) - self._roster.confirmed
 
     def unheard(self) -> list[str]:
         """Members without a fresh answer in this epoch, except those that left."""
@@ -112,8 +128,9 @@ class Touch:
     def judge(self) -> bool:
         """Look at the evidence again; returns whether `in_touch` or `settled` changed."""
         before = self.in_touch, self.settled
-        in_touch = self._has_quorum() and len(self._silent | self._roster.left) <= (
-            len(self._roster) - self._roster.quorum
+        needed = self.needed(witnessed=self.witnessed(self.epoch))
+        in_touch = self._has_quorum(needed) and len(self._out_of_reach) <= (
+            len(self._roster) - needed
         )
         if in_touch and not self.in_touch:
             self.in_touch_since = self._seconds()
@@ -122,22 +139,42 @@ class Touch:
             self.epoch = self._seconds()
             self.settled = False
         self.in_touch = in_touch
-        self.settled = in_touch and (self.settled or self._has_settled())
+        self.settled = in_touch and (self.settled or self._has_settled(needed))
         return (self.in_touch, self.settled) != before
 
-    def _has_quorum(self) -> bool:
+    def needed(self, *, witnessed: bool) -> int:
+        """How many members, itself included, this node has to reach.
+
+        With a witness that answers one fewer than the quorum. While none does, a majority
+        at least, whatever the quorum: it may well be this node that is cut off.
+        """
+        quorum = self._roster.quorum
+        if self._witness is None:
+            return quorum
+        if witnessed:
+            return quorum - 1
+        return max(quorum, len(self._roster) // 2 + 1)
+
+    def witnessed(self, since: float) -> bool:
+        """Whether a witness has answered what was asked since then."""
+        return self._witness is not None and self._witness(since)
+
+    def _has_quorum(self, needed: int) -> bool:
         if self.in_touch:
             return True
-        fresh = sum(sent >= self.epoch for sent in self.last_ack.values())
-        return fresh >= self._roster.quorum - 1
+        confirmed = self._roster.confirmed
+        fresh = {id for id, sent in self.last_ack.items() if sent >= self.epoch} | confirmed
+        return len(fresh) >= needed - 1
 
-    def _has_settled(self) -> bool:
-        synced = sum(map(self.in_sync, self._synced))
-        return synced >= self._roster.quorum - 1 and all(
+    def _has_settled(self, needed: int) -> bool:
+        synced = self._roster.confirmed | set(filter(self.in_sync, self._synced))
+        return len(synced) >= needed - 1 and all(
             self._has_had_its_time(id) for id in self.unheard()
         )
 
     def _has_had_its_time(self, id: str) -> bool:
+        if id in self._roster.confirmed:
+            return True
         missed = self._missed.get(id)
         if missed is None:
             return False
