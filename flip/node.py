@@ -29,9 +29,9 @@ from flip.holdings.journal import RETRY, Journal
 from flip.holdings.keeper import Keeper
 from flip.holdings.runner import HookProcesses
 from flip.log import Logger
+from flip.membership.echo import Echo
 from flip.membership.repeat import repeating
 from flip.membership.service import Membership
-from flip.membership.echo import Echo
 from flip.wire.seal import Ciphers, Seal, derive
 
 _log = Logger()
@@ -51,11 +51,11 @@ class Node(MultiService):
         addresses to keep without hooks, or left by an earlier life.
     :param hooks: per system of this server, its `alive` and `down` hooks.
     :param failed: called when this node must not go on; it has let go of everything.
+    :param echo: pings the witnesses; needed where the configuration names some.
     :param ciphers: see `Seal`.
     """
 
     def __init__(
-    :param echo: pings the witnesses; needed where the configuration names some.
         self,
         config: Config,
         reactor: Any,
@@ -69,12 +69,12 @@ class Node(MultiService):
         failed: Callable[[], None],
         guard: Guard | None = None,
         kernel: Callable[[], Kernel] | None = None,
+        prober: Prober | None = None,
+        echo: Echo | None = None,
         ciphers: Ciphers = derive,
     ) -> None:
         super().__init__()
         self.setName("flip")
-        prober: Prober | None = None,
-        echo: Echo | None = None,
         self.config = config
         self.reactor = reactor
         self.journal = journal
@@ -84,11 +84,11 @@ class Node(MultiService):
         self._runner = runner
         self._hooks = hooks
         self._failed = failed
+        self._echo = echo
         self._ciphers = ciphers
         self._guard = guard
         self._kernel = kernel
 
-        self._echo = echo
     def startService(self) -> None:
         """Start, in the order in which the parts need one another.
 
@@ -116,12 +116,12 @@ class Node(MultiService):
             birth=birth,
             boot=boot,
             raised=raised,
+            echo=self._echo,
         )
         membership.setServiceParent(self)
         membership.on_doubled(self._doubled)
         chronicle = Chronicle(config, membership, journal)
         silence = Silence(config, self.reactor, journal)
-            echo=self._echo,
         voter = Voter(
             config,
             journal,

@@ -55,9 +55,6 @@ def quorum(config: Config, host: Host) -> Iterator[Fault]:
         )
 
 
-def voters(config: Config, host: Host) -> Iterator[Fault]:
-    for name, system in config.systems.items():
-        count = len(system.voters)
 def witness(config: Config, host: Host) -> Iterator[Fault]:
     count, enough = len(config.servers), config.quorum - 1
     if config.witness is None:
@@ -73,6 +70,9 @@ def witness(config: Config, host: Host) -> Iterator[Fault]:
         yield Fault(("witness",), message)
 
 
+def voters(config: Config, host: Host) -> Iterator[Fault]:
+    for name, system in config.systems.items():
+        count = len(system.voters)
         if system.exclusive and count % 2 == 0:
             bears = "the loss of none" if count == 2 else f"no more losses than {count - 1}"
             message = f"an even number of voters, {count}, bears {bears}: make it {count + 1}"
@@ -175,6 +175,7 @@ def heads(config: Config, host: Host) -> Iterator[Fault]:
 
 DOUBTS: tuple[Doubt, ...] = (
     quorum,
+    witness,
     voters,
     key,
     interfaces,
@@ -184,4 +185,3 @@ DOUBTS: tuple[Doubt, ...] = (
     timing,
     heads,
 )
-    witness,

@@ -80,8 +80,8 @@ A warning is printed by `flip check`, and logged when a node starts:
 
 - a quorum that cannot be reached when one server is down, or that is no majority;
 - a key of fewer than 16 characters, or one that every user of the host can read;
-- an even number of voters of an exclusive system;
 - a witness in a cluster of more than two servers where both sides of a cut could win with it;
+- an even number of voters of an exclusive system;
 - an interface (`config.interface`) that this host lacks;
 - a loopback address beside others, which servers elsewhere cannot reach;
 - a single server, a cluster without systems, a divided system that one server lists;
