@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import stat
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -15,6 +17,7 @@ from flip.config.vocabulary import ONE_OWNER
 
 SHORT_KEY = 16  # characters; 32 bytes in base64 have 44
 RECORD_SIZE = 200  # bytes of a packet with one record, without the five ids and the systems
+SHORT_HOOK = 0.1  # seconds; Python alone takes 0.02
 SHORT_PING = 0.01  # seconds; a probe is six pings
 
 
@@ -139,6 +142,30 @@ def data(config: Config, host: Host) -> Iterator[Fault]:
                 yield Fault(path, message)
 
 
+def groups(config: Config, host: Host) -> Iterator[Fault]:
+    for name, system in config.systems.items():
+        place = ("cluster", "system", name, "data")
+        for at, id in enumerate(system.data):
+            point = system.special.get(id)
+            count = 1 if point is None else len(point.members)
+            each = system.hook_timeout / count
+            if count > 1 and each < SHORT_HOOK and system.provider is None:
+                message = f"each of the {count} hooks of {id} has {each * 1000:.0f} ms"
+                yield Fault((*place, at), f"{message} of hook_timeout: raise that")
+
+
+def preferences(config: Config, host: Host) -> Iterator[Fault]:
+    for name, system in config.systems.items():
+        found = Counter(point.prefer for point in system.special.values() if point.prefer)
+        weights = {id: config.servers[id].weight for id in config.servers_of(name)}
+        for id, count in found.items():
+            share = math.ceil(len(system.data) * weights[id] / sum(weights.values()))
+            if count > share:
+                message = f"{count} data points prefer {id}, whose fair share of"
+                message += f" {len(system.data)} is {share}: it has {count} of them"
+                yield Fault(("cluster", "system", name, "data"), message)
+
+
 def _members(system: System) -> Iterator[tuple[int, str]]:
     """What hooks are run for, and the place of the data point that it belongs to."""
     for at, id in enumerate(system.data):
@@ -182,6 +209,8 @@ DOUBTS: tuple[Doubt, ...] = (
     loopback,
     lone_servers,
     data,
+    groups,
+    preferences,
     timing,
     heads,
 )

@@ -71,9 +71,10 @@ RULES = """\
 An error keeps a node from starting; `flip check` and `twistd` end with exit code 2 and tell every
 one at once, each with its place, such as `servers.flip1.port`. Unknown settings are errors, and
 so are names that stand twice in the same object, systems that no server lists, listed systems
-that do not exist, hooks that cannot be found or run (of the systems that this server lists), and
-addresses that only one link or one host understands. In an exclusive system so are the type
-replicate, `"on_isolation": "hold"`, a `quorum` that is no majority, a lease that is too short, a
+that do not exist, a text that is in a system's data twice, in whatever form, a preferred server
+that does not list the system, hooks that cannot be found or run (of the systems that this server
+lists), and addresses that only one link or one host understands. In an exclusive system so are
+the type replicate, `"on_isolation": "hold"`, a `quorum` that is no majority, a lease that is too short, a
 data point of more than 256 bytes, and more than 15 servers without a list of `voters`.
 
 A warning is printed by `flip check`, and logged when a node starts:
@@ -87,6 +88,8 @@ A warning is printed by `flip check`, and logged when a node starts:
 - a single server, a cluster without systems, a divided system that one server lists;
 - a data point that is empty or has blanks around it, and an address that is in two systems, or
   that is a server's own;
+- a group whose hooks have less than 100 ms each of its `hook_timeout`;
+- more data points that prefer a server than its fair share;
 - a `ping_timeout` under 60 ms;
 - a `max_packet` that is too small for the names of the systems.
 """

@@ -9,10 +9,13 @@ from typing import Any
 from hypothesis import strategies as st
 
 from flip.config.settings import SERVER, TOP
-from flip.config.system_settings import SYSTEM
+from flip.config.system_settings import POINT, SYSTEM
+from flip.config.vocabulary import TYPES
 from tests.config.case import GOOD
 
-NAMES = sorted({setting.name for setting in (*TOP, *SERVER, *SYSTEM)} | {"system", "flip", "ip"})
+NAMES = sorted(
+    {setting.name for setting in (*TOP, *SERVER, *SYSTEM, *POINT)} | {"system", "flip", "ip"}
+)
 
 names = st.sampled_from(NAMES) | st.text(max_size=5)
 scalars = (
@@ -34,6 +37,8 @@ anything = st.recursive(
 def nearly_good(draw: st.DrawFn) -> Any:
     """A good file in which something else stands in a few places."""
     description = copy.deepcopy(GOOD)
+    group = {"id": "web", "members": ["c", "d"], "prefer": "flip1", "config": {"dev": "eth0"}}
+    description["cluster"]["system"]["ip"]["data"] += [["a", "b"], group]
     for _ in range(draw(st.integers(1, 4))):
         value: Any = description
         while True:
@@ -56,6 +61,29 @@ ids = st.text("abcdé-.5", min_size=1, max_size=8).filter(lambda id: id.strip(".
 
 
 @st.composite
+def data(draw: st.DrawFn) -> list[Any]:
+    """Data points in all their forms; no text is there twice."""
+    text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=9)
+    texts = draw(st.lists(text, unique=True, max_size=8))
+    points: list[Any] = []
+    while texts:
+        members = texts[: draw(st.integers(1, 3))]
+        del texts[: len(members)]
+        form = draw(st.sampled_from(("texts", "list", "object")))
+        if form == "texts":
+            points += members
+        elif form == "list":
+            points.append(members)
+        else:
+            config = draw(st.dictionaries(st.text("ab"), scalars.filter(_is_json), max_size=2))
+            named = {"id": members[-1], "members": members, "config": config}
+            needed = ("id", "members") if len(members) > 1 else ("id",)
+            left_out = draw(st.sets(st.sampled_from(("members", "config")))).difference(needed)
+            points.append({key: value for key, value in named.items() if key not in left_out})
+    return points
+
+
+@st.composite
 def good(draw: st.DrawFn) -> dict[str, Any]:
     """Any good file, with all that it may leave out or say."""
     milliseconds = st.integers(10, 10_000) | st.floats(10, 10_000)
@@ -70,13 +98,12 @@ def good(draw: st.DrawFn) -> dict[str, Any]:
         "hook_dir": st.just("hooks"),
         "state_dir": st.just("/s/{id}"),
     }
-    data = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=9)
     system = st.fixed_dictionaries(
         {
             "alive": st.text("ab/", min_size=1),
             "down": st.text("ab/", min_size=1),
-            "type": st.sampled_from(("shard", "sharded", "replicate", "replicated")),
-            "data": st.lists(data, unique=True, max_size=5),
+            "type": st.sampled_from(tuple(TYPES)),
+            "data": data(),
         },
         optional={
             "config": st.dictionaries(st.text("ab"), scalars.filter(_is_json), max_size=3),
@@ -89,15 +116,27 @@ def good(draw: st.DrawFn) -> dict[str, Any]:
             "retry_after": st.integers(0, 100_000),
         },
     )
-    systems = draw(st.dictionaries(ids, system, max_size=3))
+    systems: dict[str, dict[str, Any]] = draw(st.dictionaries(ids, system, max_size=3))
     server: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         {"systems": st.lists(st.sampled_from([*systems]), unique=True) if systems else st.just([])},
-        optional={"priority": st.integers(-9, 9) | st.floats(-9, 9)},
+        optional={
+            "priority": st.integers(-9, 9) | st.floats(-9, 9),
+            "weight": st.integers(1, 10_000),
+        },
     )
     servers = draw(st.dictionaries(ids, server, min_size=1, max_size=5))
     for number, settings in enumerate(servers.values()):
         settings |= {"ip": f"10.0.0.{number + 1}", "port": draw(st.integers(1, 65535))}
-    next(iter(servers.values()))["systems"] = [*systems]
+    first = next(iter(servers))
+    servers[first]["systems"] = [*systems]
+    for written in systems.values():
+        for point in written["data"]:
+            if (
+                isinstance(point, dict)
+                and TYPES[written["type"]] == "shard"
+                and draw(st.booleans())
+            ):
+                point["prefer"] = first
     return {
         "id": draw(st.sampled_from([*servers])),
         "key": draw(st.text("xyz", min_size=1)),

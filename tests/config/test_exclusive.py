@@ -79,7 +79,7 @@ class RuleTests(ExclusiveCase):
             equal_to(
                 [
                     "cluster.system.ip.type: an exclusive system has one owner for each data point:"
-                    ' expected shard or sharded, not "replicated"'
+                    ' expected shard, sharded or failover, not "replicated"'
                 ]
             ),
         )

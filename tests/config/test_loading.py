@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import flip
 from flip.config import Config, load
+from flip.config.points import id_of, members_of
 from flip.errors import ConfigError
 from tests.config.case import ENVIRON, ConfigurationCase
 from tests.config.strategies import anything, good, nearly_good
@@ -301,7 +302,10 @@ class LawTests(SynchronousTestCase):
             assert_that(found.priority, equal_to(server.get("priority")))
         for name, system in description["cluster"]["system"].items():
             found_system = dataclasses.asdict(config.systems[name])
-            assert_that(list(found_system["data"]), equal_to(system["data"]))
+            points = list(config.systems[name].points.values())
+            assert_that([point.id for point in points], equal_to([*map(id_of, system["data"])]))
+            members = [point.members for point in points]
+            assert_that(members, equal_to([*map(members_of, system["data"])]))
             assert_that(found_system["config"], equal_to(system.get("config", {})))
             assert_that(system["type"], contains_string(found_system["type"]))
             for time in ("delay", "hook_timeout", "retry_after"):

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from flip.config.settings import SERVER, TOP, schema
 from flip.config.shape import faults
 from flip.config.system_settings import SYSTEM
+from flip.config.vocabulary import TYPES
 from tests.config.case import ConfigurationCase
 
 KEYS = "a text that is not empty, or a list of such texts, each once"
@@ -67,8 +68,7 @@ class ValueTests(ConfigurationCase):
             self.systems["ip"],
             "type",
             "shards",
-            "cluster.system.ip.type: expected one of shard, sharded, replicate, replicated,"
-            ' not "shards"',
+            f'cluster.system.ip.type: expected one of {", ".join(TYPES)}, not "shards"',
         )
         self.expect(
             self.systems["ip"],
@@ -227,7 +227,7 @@ class NameTests(ConfigurationCase):
             contains_inanyorder(
                 f"{place}.alive: missing; expected a program's name or path, or {provider}",
                 f"{place}.down: missing; expected a program's name or path, or {provider}",
-                f"{place}.type: missing; expected one of shard, sharded, replicate, replicated",
+                f"{place}.type: missing; expected one of {', '.join(TYPES)}",
                 f"{place}.data: missing; expected a list of data points, each once",
                 "servers.flip1.ip: missing; expected an IPv4 or IPv6 address",
                 "servers.flip1.port: missing; expected a whole number from 1 to 65535",
