@@ -39,6 +39,7 @@ setup(
         "service-identity",
     ],
     extras_require={
+        "https": ["pyOpenSSL"],
         "dev": ["PyHamcrest", "hypothesis", "mypy", "mypy-zope", "ruff", "types-jsonschema"],
     },
     entry_points={"console_scripts": ["flip = flip.cli:main"]},

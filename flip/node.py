@@ -16,6 +16,8 @@ from flip.control.parts import Parts
 from flip.errors import CannotListen
 from flip.holdings.address.addresses import Addresses
 from flip.holdings.address.dispatch import Dispatch
+from flip.holdings.checks.health import HealthChecks
+from flip.holdings.checks.prober import Prober
 from flip.holdings.departure import RELEASE_LIMIT, leave
 from flip.holdings.grants.asking import Asking
 from flip.holdings.grants.granting import Granting
@@ -49,7 +51,9 @@ class Node(MultiService):
         server has no exclusive system with hooks.
     :param kernel: makes the connection to the host's addresses; asked only where there are
         addresses to keep without hooks, or left by an earlier life.
-    :param hooks: per system of this server, its `alive` and `down` hooks.
+    :param prober: carries out the health checks; None where no system has one.
+    :param hooks: per system of this server, its hooks by event: `alive` and `down`, and those
+        that look.
     :param failed: called when this node must not go on; it has let go of everything.
     :param echo: pings the witnesses; needed where the configuration names some.
     :param ciphers: see `Seal`.
@@ -71,6 +75,7 @@ class Node(MultiService):
         kernel: Callable[[], Kernel] | None = None,
         prober: Prober | None = None,
         echo: Echo | None = None,
+        prober: Prober | None = None,
         ciphers: Ciphers = derive,
     ) -> None:
         super().__init__()
@@ -87,6 +92,7 @@ class Node(MultiService):
         self._echo = echo
         self._ciphers = ciphers
         self._guard = guard
+        self._prober = prober
         self._kernel = kernel
 
     def startService(self) -> None:
@@ -144,6 +150,9 @@ class Node(MultiService):
             note=chronicle.warn,
         )
         keeper = Keeper(config, self.reactor, membership, journal, runner, self._hooks, grants)
+        health = HealthChecks(
+            config, self.reactor, self._prober, keeper.fitness, journal.note_event
+        )
         self.parts = Parts(
             config,
             self.reactor,
@@ -157,6 +166,7 @@ class Node(MultiService):
             silence,
             self._guard,
             addresses,
+            health,
         )
         try:
             membership.listen()
@@ -168,6 +178,7 @@ class Node(MultiService):
             self._guard.start()
         silence.begin()
         keeper.start()
+        health.start()
         if addresses is not None:
             addresses.start(keeper.fitness, keeper.lose)
         super().startService()
@@ -181,6 +192,7 @@ class Node(MultiService):
 
     async def _stop(self) -> None:
         left = await leave(self.reactor, self.parts.membership, self.parts.keeper)
+        self.parts.health.stop()
         self.parts.keeper.stop()
         # A `down` that went on would undo what the next process does.
         ended = succeed(None) if left else self._runner.end_all()

@@ -23,6 +23,7 @@ from flip.config import Config, load
 from flip.control.commands import commands
 from flip.control.server import ControlService
 from flip.errors import FlipError
+from flip.holdings.checks.probes import Probes
 from flip.holdings.disk import StateDirectory
 from flip.holdings.guard.daemon import RemoteGuard, longest_hook
 from flip.holdings.hooks import Hook, find_hooks
@@ -102,6 +103,7 @@ class Daemon(MultiService):
         super().__init__()
         self._reactor = reactor
         self._at_terminal = sys.stdin is not None and sys.stdin.isatty()
+        runner = HookRunner(reactor, os.environ, roll=Roll(config.state_dir / "hooks"))
         self.node = Node(
             config,
             reactor,
@@ -109,11 +111,12 @@ class Daemon(MultiService):
             keys=tuple(stretch(key) for key in config.keys),
             wall=time.time,
             journal=Journal(StateDirectory(config.state_dir), now=time.time),
-            runner=HookRunner(reactor, os.environ, roll=Roll(config.state_dir / "hooks")),
+            runner=runner,
             hooks=hooks,
             failed=self._fail,
             guard=_guard(config, reactor),
             kernel=lambda: _kernel(reactor),
+            prober=Probes(config, reactor, runner, hooks),
         )
         self.control = ControlService(reactor, config.control, commands(lambda: self.node.parts))
 

@@ -11,7 +11,20 @@ from collections.abc import Sequence
 from flip.errors import FlipError
 
 # Modules of this package, in the order of the help.
-COMMANDS = ("check", "plan", "status", "retry", "release", "keygen", "simulate", "demo", "version")
+COMMANDS = (
+    "check",
+    "plan",
+    "status",
+    "retry",
+    "drain",
+    "undrain",
+    "release",
+    "confirm_down",
+    "keygen",
+    "simulate",
+    "demo",
+    "version",
+)
 
 FAILED = 1
 INTERRUPTED = 130  # as shells have it: 128 + SIGINT

@@ -15,6 +15,7 @@ from flip.cli.page import Cell, Page, Row, lasted, listing
 STYLES = {"alive": "green", "probably_down": "yellow", "down": "red", "left": "dim"}
 MOST_LINES = 10  # about one system's failed, and waiting, data points
 MOST_EVENTS = 5
+OUTSIDERS = {"/witness": "the witness", "/operator": "an operator"}  # voters, no members
 Status = Mapping[str, Any]
 
 
@@ -59,6 +60,10 @@ def _show_node(status: Status, page: Page) -> None:
     elif not status["settled"]:
         touch = Cell(f"in touch ({quorum}), NOT SETTLED: waits for the others", "yellow")
     page.line(Cell(status["id"], "bold"), f" is {status['status']}, ", touch)
+    witness = status["witness"]
+    if witness is not None and witness["reached"]:
+        answers = [one for one, ago in witness["answered"].items() if ago is not None]
+        page.line(f"a witness answers: {', '.join(answers)}")
     config = status["config"]
     version = f", config_version {config['version']}" if config["version"] else ""
     page.paragraph(
@@ -95,7 +100,7 @@ def _show_members(status: Status, page: Page) -> None:
             [
                 f"{id} (me)" if me else id,
                 Cell(state, STYLES.get(member["state"], "")),
-                f"{len(votes)} of {status['quorum']}: {', '.join(votes)}" if votes else "-",
+                f"{len(votes)} of {status['quorum']}: {_spoken(votes)}" if votes else "-",
                 "-" if me else _ago(member["last_ack"]),
                 listing(_claims(member["systems"], named=len(systems) > 1)),
             ]
@@ -106,6 +111,10 @@ def _show_members(status: Status, page: Page) -> None:
     for id, trouble in troubles:
         page.paragraph(Cell(f"{id}:", "yellow"), trouble)
     page.line()
+
+
+def _spoken(votes: list[str]) -> str:
+    return ", ".join(OUTSIDERS.get(voter, voter) for voter in votes)
 
 
 def _claims(systems: Mapping[str, Any], *, named: bool) -> list[str]:
@@ -135,7 +144,11 @@ def _troubles(member: Mapping[str, Any]) -> list[str]:
         )
     if member["config"] == "differs":
         troubles.append("runs another configuration")
-    out = [name for name, system in member["systems"].items() if not system["eligible"]]
+    out = [
+        f"{name} ({system['standing']})"
+        for name, system in member["systems"].items()
+        if not system["eligible"]
+    ]
     if out:
         troubles.append(f"not eligible for {', '.join(out)}")
     return troubles
@@ -161,7 +174,12 @@ def _show_systems(status: Status, page: Page) -> None:
         page.table(rows)
     for name, system in status["systems"].items():
         if system["ineligible"]:
-            page.paragraph(Cell(f"{name}: NOT ELIGIBLE", "bold red"), system["ineligible"])
+            word = system["standing"].upper()
+            page.paragraph(Cell(f"{name}: {word}, NOT ELIGIBLE", "bold red"), system["ineligible"])
+        check = system["check"]
+        if check is not None and check["reason"]:
+            fit = f"fails since {lasted(check['for'])}" if not check["fit"] else "fit so far"
+            page.paragraph(Cell(f"{name} health check ({fit}):", "red"), check["reason"])
         for word, style in (("failed", "red"), ("waiting", "yellow")):
             reasons = list(system[word].items())
             for datum, reason in reasons[:MOST_LINES]:

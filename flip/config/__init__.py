@@ -2,6 +2,6 @@
 
 from flip.config.loading import load
 from flip.config.settings import schema
-from flip.config.values import Config, Problem, Server, System
+from flip.config.values import Check, Config, Problem, Server, System
 
-__all__ = ["Config", "Problem", "Server", "System", "load", "schema"]
+__all__ = ["Check", "Config", "Problem", "Server", "System", "load", "schema"]

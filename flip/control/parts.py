@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from flip.config import Config
 from flip.control.chronicle import Chronicle
 from flip.holdings.address.addresses import Addresses
+from flip.holdings.checks.health import HealthChecks
 from flip.holdings.grants.asking import Asking
 from flip.holdings.grants.granting import Granting
 from flip.holdings.grants.silence import Silence
@@ -25,6 +26,7 @@ class Parts:
     :ivar started: when it started, on `clock`.
     :ivar guard: of exclusive systems, None without one.
     :ivar addresses: what flip keeps itself, without hooks; None where there is nothing.
+    :ivar health: the health checks of this server's systems.
     """
 
     config: Config
@@ -38,4 +40,5 @@ class Parts:
     granting: Granting
     silence: Silence
     guard: Guard | None
-    addresses: Addresses | None = None
+    addresses: Addresses | None
+    health: HealthChecks

@@ -12,8 +12,10 @@ from flip.holdings.holding import Holding
 from flip.holdings.system import SystemKeeper
 from flip.holdings.tally import LISTED
 from flip.membership.roster import Claims, Member
+from flip.membership.service import Membership
 from flip.wire.claims import Phase
 from flip.wire.messages import Record, Status
+from flip.wire.standing import Standing, standing
 
 EVENTS = 20
 STUBBORN = 3  # failures of a `down` hook in a row that an operator has to know of
@@ -30,15 +32,23 @@ def status(node: Parts) -> dict[str, Any]:
       that it acts on the plan; `quorum`: how many votes make a member down;
       `health`: 0 is well, more stretches its deadlines.
     - `config`: {`path`, `digest`, `version`} of what the node runs.
+    - `witness`: {`reached`, `answered` {address: ago}, `trouble` (None: none known)}; None
+      where there is none.
     - `members`: {id: {`state` (alive, probably_down, down, left), `status`,
-      `incarnation`, `votes` [ids of who cannot reach it], `reachable` (None: not
+      `incarnation`, `votes` [ids of who cannot reach it; `/witness` is one more vote of who
+      reached a witness then, `/operator` that of who confirmed that it is off], `reachable`
+      (None: not
       probed yet), `last_ack` ago, `address`, `sync` {`last` ago, `error`},
-      `config` (same, differs, unknown), `systems` {name: {`eligible`, `held`
-      [data points], `claims` {data point: taking, held, releasing, unsure}}}}}:
+      `config` (same, differs, unknown), `systems` {name: {`eligible`, `standing`
+      (fit, returned, drained, failing, unfit, unknown), `held` [data points], `claims`
+      {data point: taking, held, releasing, unsure}}}}}:
       what each member says of itself; this node's own row is the truth.
     - `systems`: {name: {`type`, `wanted` [data points], `held` [data points],
       `failed` {data point: reason}, `waiting` {data point: why it is not yet as
-      wanted}, `ineligible` (why, or None), `grants`}}: this node's own. `grants` is None in
+      wanted}, `ineligible` (why, or None), `standing`, `check`, `grants`}}: this node's own.
+      `check` is None without a health check, else {`fit` (None: no result yet), `for` (how long
+      that has been so), `successes` and `failures` in a row, `reason` of the last failure, or
+      None}. `grants` is None in
       ordinary systems, else {`voters`, `quorum`, `lease`, `points` {data point: {`number`
       of the claim, `granted` {voter: how long ago it was asked}, `permitted`, `left` of the
       lease, `lets_go` (in how many seconds, unless it is renewed)}}}.
@@ -70,6 +80,7 @@ def status(node: Parts) -> dict[str, Any]:
             "version": config.config_version,
         },
         "uptime": round(now - node.started, 3),
+        "witness": _witness(membership, now),
         "members": {member.id: _member(node, member, now) for member in membership.roster},
         "systems": {name: _system(node, held) for name, held in keeper.systems.items()},
         "voting": grants.voting(node),
@@ -81,6 +92,17 @@ def status(node: Parts) -> dict[str, Any]:
             {"time": event.time, "kind": event.kind, "text": event.text}
             for event in node.journal.events(EVENTS)
         ],
+    }
+
+
+def _witness(membership: Membership, now: float) -> dict[str, Any] | None:
+    witness = membership.witness
+    if witness is None:
+        return None
+    return {
+        "reached": witness.reached(),
+        "answered": {one: _ago(witness.last.get(one), now) for one in witness.addresses},
+        "trouble": witness.trouble,
     }
 
 
@@ -124,6 +146,7 @@ def _claims(
     return {
         name: {
             "eligible": record is None or name not in record.ineligible,
+            "standing": standing(record, name).name.lower(),
             "held": _held(claims.get(name, {})),
             "claims": {datum: phase.name.lower() for datum, phase in claims.get(name, {}).items()},
         }
@@ -149,7 +172,22 @@ def _system(node: Parts, keeper: SystemKeeper) -> dict[str, Any]:
             datum: why for datum in points if (why := _why_waiting(node, keeper, datum)) is not None
         },
         "ineligible": node.keeper.fitness.reasons(name),
+        "standing": node.keeper.fitness.standing(name).name.lower(),
+        "check": _check(node, name),
         "grants": grants.claimed(node, name),
+    }
+
+
+def _check(node: Parts, system: str) -> dict[str, Any] | None:
+    found = node.health.conditions.get(system)
+    if found is None:
+        return None
+    return {
+        "fit": found.fit,
+        "for": round(node.clock.seconds() - found.since, 3),
+        "successes": found.successes,
+        "failures": found.failures,
+        "reason": found.reason or None,
     }
 
 
@@ -168,6 +206,8 @@ def _why_waiting(node: Parts, keeper: SystemKeeper, datum: str) -> str | None:
         return "a failed hook is tried again soon"
     if not node.keeper.gate.open:
         return "not in touch and settled: nothing is taken or released"
+    if node.keeper.fitness.standing(name) is Standing.UNKNOWN:
+        return "its health check has not ended yet: nothing is taken or released"
     if not node.keeper.outlook.planning():
         return "another configuration plans until all members run the same"
     claims = node.keeper.outlook.claims(name, datum) if keeper.single_owner else {}
@@ -183,8 +223,24 @@ def _why_waiting(node: Parts, keeper: SystemKeeper, datum: str) -> str | None:
     return "its turn comes"
 
 
+def _absences(membership: Membership) -> list[str]:
+    """What members, and witnesses, that are not there mean for an operator."""
+    alarms = [
+        f"{id} counts as off, as an operator confirmed, until it returns"
+        for id in membership.roster.others
+        if id in membership.roster.confirmed
+    ]
+    witness = membership.witness
+    if witness is not None and witness.missing:
+        why = f" ({witness.trouble})" if witness.trouble else ""
+        alarms.append(f"no witness answers{why}: while that lasts, it helps nobody to take over")
+    return alarms
+
+
 def _alarms(node: Parts) -> list[str]:
     alarms = [*node.chronicle.alarms.values(), node.keeper.difference.alarm]
+    alarms += node.keeper.distress.alarms.values()
+    alarms += _absences(node.membership)
     stuck = [
         f"{system}: {datum} is left from an older configuration and cannot be released"
         f" ('flip release {system} {datum} --force' drops the claim): {error}"

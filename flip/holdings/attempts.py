@@ -86,6 +86,13 @@ class Attempts:
         call = self._call("alive", datum, self._alive, members, config)
         return self._run(call._replace(undo=undo), holding)
 
+    def keep(self, datum: str, holding: Holding) -> None:
+        """What was being taken turned out to be here already."""
+        if holding.phase is Phase.TAKING:
+            _log.info("{system}: {datum} is here already", system=self._system.name, datum=datum)
+            self._book.hold(datum)
+            self.given_up.pop(datum, None)
+
     def down(self, datum: str, holding: Holding) -> Deferred[None]:
         """Run `down`."""
         return self._run(self._down(datum, holding), holding)

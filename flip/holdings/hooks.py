@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from flip.config import Config
+from flip.config import Config, System
 from flip.config.places import Fault
 from flip.errors import ConfigError, HookNotFound
 from flip.holdings.call import Hook
@@ -44,7 +45,10 @@ def find_hook(hook: str, *, base: Path, hook_dir: Path | None, path: str) -> Hoo
 
 
 def find_hooks(config: Config, path: str) -> dict[str, dict[str, Hook]]:
-    """The `alive` and `down` hooks of each system that this server lists.
+    """The hooks of each system that this server lists, or its provider, by event.
+
+    "alive" and "down"; and where there is one to look with, "verify" for a data point and
+    "check" for the system.
 
     :param path: PATH.
     :raises ConfigError: with every one that cannot be found or executed.
@@ -56,17 +60,38 @@ def find_hooks(config: Config, path: str) -> dict[str, dict[str, Hook]]:
         found[name] = {}
         if system.provider is not None:
             found[name] = dict.fromkeys(("alive", "down", "verify"), Hook(system.provider, ()))
-            continue
-        for event, hook in (("alive", system.alive), ("down", system.down)):
+        for event, setting, hook in _wanted(system):
             try:
                 found[name][event] = find_hook(
                     hook, base=config.path.parent, hook_dir=config.hook_dir, path=path
                 )
             except HookNotFound as error:
-                problems.append(Fault(("cluster", "system", name, event), str(error)).problem)
+                problems.append(Fault(("cluster", "system", name, *setting), str(error)).problem)
+        problems += [fault.problem for fault in _without_tls(system)]
     if problems:
         raise ConfigError(str(config.path), tuple(problems))
     return found
+
+
+def _without_tls(system: System) -> Iterator[Fault]:
+    """A check by https needs a library that all others do without."""
+    check = system.check
+    if check is None or check.kind != "http" or not check.target.lower().startswith("https:"):
+        return
+    if importlib.util.find_spec("OpenSSL") is None:
+        message = "https needs pyOpenSSL, which is not installed: pip install 'flip[https]'"
+        yield Fault(("cluster", "system", system.name, "check", "http"), message)
+
+
+def _wanted(system: System) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """The programs of a system: the event, the place of the setting, the hook."""
+    if system.provider is None:
+        yield "alive", ("alive",), system.alive
+        yield "down", ("down",), system.down
+        if system.verify is not None:
+            yield "verify", ("verify",), system.verify
+    if system.check is not None and system.check.kind == "run":
+        yield "check", ("check", "run"), system.check.target
 
 
 def _places(hook: str, base: Path, hook_dir: Path | None, path: str) -> Iterator[tuple[Path, bool]]:

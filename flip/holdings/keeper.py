@@ -112,6 +112,7 @@ class Keeper:
                 due=self._ask_for_turn,
                 dropped=self._dropped,
                 gave_up=self._gave_up,
+                looker=runner,
             )
             self.divisions[system.name] = Division(
                 config, system.name, clock, self.outlook, keeper.claims, keeper.plan

@@ -156,9 +156,11 @@ class _Run(ProcessProtocol):
         self._reactor = reactor
         self._call = call
         self._process = process
+        # What looks does so all the time; when it fails, the last that it said is told.
+        looks = call.event == "check"
         self._lines = {
-            STDOUT: Lines(lambda line: self._say(_log.info, line)),
-            STDERR: Lines(lambda line: self._say(_log.warn, line)),
+            STDOUT: Lines(lambda line: self._say(_log.debug if looks else _log.info, line)),
+            STDERR: Lines(lambda line: self._say(_log.debug if looks else _log.warn, line)),
         }
         self._started = started
         self._over = over

@@ -24,6 +24,7 @@ from flip.holdings.journal import Held, Journal
 from flip.holdings.outlook import NO_RIVALS, Outlook
 from flip.holdings.slots import Slots, Urgency
 from flip.holdings.tally import Tally
+from flip.holdings.verification import CHECK, Verification
 from flip.wire.claims import Phase
 
 
@@ -37,6 +38,7 @@ class SystemKeeper:
     :param dropped: called with each data point whose claim was dropped.
     :param gave_up: called with the system's name when `alive` failed too often;
         returns whether others take over (R3).
+    :param looker: runs the hook that only looks, where that is not `runner`.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class SystemKeeper:
         due: Callable[[], None],
         dropped: Callable[[str, str], None],
         gave_up: Callable[[str], bool],
+        looker: Runner | None = None,
     ) -> None:
         self.system = system
         self.owners: dict[str, str] = {}
@@ -88,6 +91,16 @@ class SystemKeeper:
             mark=lambda datum: self.mark((datum,)),
             drop=self._drop,
             gave_up=lambda: gave_up(system.name),
+        )
+        self._looks = Verification(
+            me,
+            system,
+            hooks.get("verify"),
+            clock,
+            self._book,
+            looker or runner,
+            mark=lambda datum: self.mark((datum,)),
+            note=journal.note_event,
         )
 
     @property
@@ -127,6 +140,7 @@ class SystemKeeper:
         """Claim as unsure what may be left of an earlier life (R4); see `Book.remember`."""
         # Of an exclusive system everything is let go of first, whatever the journal says.
         self._book.remember(recorded, complete=complete and not self.system.exclusive)
+        self._looks.start()
 
     def plan(self, owners: Mapping[str, str], wanted: frozenset[str]) -> None:
         """Take a new division: who should hold what, and what this node should."""
@@ -160,7 +174,10 @@ class SystemKeeper:
         """What was held is not here any more, and by now others may hold it: nothing is sure."""
         for datum in data:
             holding = self.holdings.get(datum)
-            if holding is None or holding.running is not None:
+            if holding is None:
+                continue
+            self._looks.end(datum)
+            if holding.running is not None:
                 continue  # the end of the hook that runs says how it is
             if holding.phase is Phase.HELD:
                 self._book.claim(datum, holding, Phase.UNSURE)
@@ -169,6 +186,7 @@ class SystemKeeper:
     def stop(self) -> None:
         """Cancel all timers; hooks that run are left to end, and no other starts."""
         self._attempts.stop()
+        self._looks.stop()
         self._slots.clear()
         for holding in self.holdings.values():
             holding.stop_waiting()
@@ -209,8 +227,16 @@ class SystemKeeper:
                     self._consider(datum, Holding())
             elif holding.running is None:
                 self._consider(datum, holding)
+            elif holding.running == CHECK:
+                self._interrupt(datum, holding)
             elif holding.running == "alive" and self._permit.lapsed(datum):
                 self._permit.kill(datum)  # its end brings the data point back here
+
+    def _interrupt(self, datum: str, holding: Holding) -> None:
+        """End a look, if there is something to do."""
+        meanwhile = Step.TAKE if holding.phase is Phase.TAKING else Step.REST
+        if self._decide(datum, holding) is not meanwhile:
+            self._looks.end(datum)  # which brings the data point back here
 
     def run_hooks(self) -> None:
         """Start the hooks that are due; their claims must have been published."""
@@ -285,6 +311,14 @@ class SystemKeeper:
         self._dropped(self.system.name, datum)
         self.mark((datum,))
 
+    def _keep(self, datum: str, holding: Holding) -> Deferred[None]:
+        def judge(here: bool | None) -> None:
+            if here:
+                self._attempts.keep(datum, holding)
+            self.mark((datum,))
+
+        return self._looks.keep(datum, holding).addCallback(judge)
+
     def _work(self, datum: str) -> Deferred[None] | None:
         """Start the hook that the present situation asks for, whatever it was queued for."""
         holding = self.holdings.get(datum)
@@ -294,6 +328,8 @@ class SystemKeeper:
         if (step is Step.TAKE and holding.phase is Phase.TAKING) or (
             step is Step.REST and self._announcing(datum, holding)
         ):
+            if self._looks.may_be_kept(holding):
+                return self._keep(datum, holding)
             return self._attempts.alive(datum, holding)
         if step is Step.RELEASE and holding.phase is Phase.RELEASING:
             return self._attempts.down(datum, holding)

@@ -54,6 +54,7 @@ STATUS: dict[str, Any] = {
             "systems": {
                 "ip": {
                     "eligible": True,
+                    "standing": "fit",
                     "held": ["192.168.0.2"],
                     "claims": {"192.168.0.2": "held"},
                 }
@@ -64,6 +65,7 @@ STATUS: dict[str, Any] = {
             "systems": {
                 "ip": {
                     "eligible": True,
+                    "standing": "fit",
                     "held": ["192.168.0.1"],
                     "claims": {"192.168.0.1": "held"},
                 }
@@ -85,6 +87,8 @@ STATUS: dict[str, Any] = {
             "failed": {},
             "waiting": {},
             "ineligible": None,
+            "standing": "fit",
+            "check": None,
             "grants": None,
         }
     },
@@ -164,7 +168,12 @@ class ShowTests(SynchronousTestCase):
 
     def test_several_systems(self) -> None:
         """With more than one system, claims name theirs."""
-        jobs = {"eligible": True, "held": ["nightly"], "claims": {"nightly": "held"}}
+        jobs = {
+            "eligible": True,
+            "standing": "fit",
+            "held": ["nightly"],
+            "claims": {"nightly": "held"},
+        }
         self.status["members"]["flip2"]["systems"]["job"] = jobs
         assert_that(self.line("flip2 "), ends_with("  job nightly"))
         assert_that(self.line("flip "), ends_with("  ip 192.168.0.1"))
@@ -184,13 +193,13 @@ class ShowTests(SynchronousTestCase):
         flip = self.status["members"]["flip"]
         flip["sync"] = {"last": 75.0, "error": "Connection refused"}
         flip["config"] = "differs"
-        flip["systems"]["ip"]["eligible"] = False
+        flip["systems"]["ip"] |= {"eligible": False, "standing": "unfit"}
         text = "\n".join(self.shown())
         for words in (
             "flip2: unreachable",
             "flip: no sync over TCP: Connection refused (last good one: 75 s ago)",
             "flip: runs another configuration",
-            "flip: not eligible for ip",
+            "flip: not eligible for ip (unfit)",
         ):
             assert_that(text, contains_string(words))
         assert_that(text, is_not(contains_string("flip1: ")))
@@ -199,14 +208,35 @@ class ShowTests(SynchronousTestCase):
         """A system's line has what is wanted and held; reasons follow, also hostile ones."""
         self.status["systems"]["ip"]["failed"] = {"192.168.0.3": "exit status 2: \x1b[2J"}
         self.status["systems"]["ip"]["waiting"] = {str(n): "flip claims it" for n in range(30)}
-        self.status["systems"]["ip"]["ineligible"] = "alive failed 3 times"
+        self.status["systems"]["ip"] |= {
+            "ineligible": "alive failed 3 times",
+            "standing": "failing",
+        }
         words = self.words("ip  ")
         assert_that(words, equal_to("ip shard 192.168.0.2, 192.168.0.3 192.168.0.2 1 30"))
         lines = self.shown()
         assert_that(lines, has_item(r"ip 192.168.0.3 failed: exit status 2: \x1b[2J"))
-        assert_that(lines, has_item("ip: NOT ELIGIBLE alive failed 3 times"))
+        assert_that(lines, has_item("ip: FAILING, NOT ELIGIBLE alive failed 3 times"))
         assert_that(lines, has_item("ip 9 waiting: flip claims it"))
         assert_that(lines, has_item("ip: 20 more waiting; --json shows all"))
+
+    def test_health_check(self) -> None:
+        """A failing check has its reason beside it, one that is well has no line."""
+        check: dict[str, Any] = {
+            "fit": True,
+            "for": 9.0,
+            "successes": 9,
+            "failures": 0,
+            "reason": None,
+        }
+        self.status["systems"]["ip"]["check"] = check
+        assert_that(self.shown(), is_not(has_item(contains_string("health check"))))
+        check |= {"failures": 1, "reason": "10.0.0.9:80: refused"}
+        assert_that(self.shown(), has_item("ip health check (fit so far): 10.0.0.9:80: refused"))
+        check["fit"] = False
+        assert_that(
+            self.shown(), has_item("ip health check (fails since 9.0 s): 10.0.0.9:80: refused")
+        )
 
     def test_arbiter(self) -> None:
         """A node without systems says so."""

@@ -1,0 +1,1 @@
+"""Tests for flip/holdings/checks/."""
