@@ -74,8 +74,8 @@ so are names that stand twice in the same object, systems that no server lists, 
 that do not exist, a text that is in a system's data twice, in whatever form, a preferred server
 that does not list the system, hooks that cannot be found or run (of the systems that this server
 lists), and addresses that only one link or one host understands. In an exclusive system so are
-the type replicate, `"on_isolation": "hold"`, a `quorum` that is no majority, a lease that is too short, a
-data point of more than 256 bytes, and more than 15 servers without a list of `voters`.
+the type replicate, `"on_isolation": "hold"`, a `quorum` that is no majority, a lease that is too
+short, a data point of more than 256 bytes, and more than 15 servers without a list of `voters`.
 
 A warning is printed by `flip check`, and logged when a node starts:
 
