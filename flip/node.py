@@ -75,7 +75,6 @@ class Node(MultiService):
         kernel: Callable[[], Kernel] | None = None,
         prober: Prober | None = None,
         echo: Echo | None = None,
-        prober: Prober | None = None,
         ciphers: Ciphers = derive,
     ) -> None:
         super().__init__()
@@ -180,7 +179,7 @@ class Node(MultiService):
         keeper.start()
         health.start()
         if addresses is not None:
-            addresses.start(keeper.fitness, keeper.lose)
+            addresses.start(config, keeper, membership.roster)
         super().startService()
         # A journal that could not be written must be whole again soon after its disk is.
         self._tending = repeating(self.reactor, journal.flush, "tending the journal")
