@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 
 from flip.config import Config
-from flip.holdings.hooks import Hook
-from flip.holdings.journal import Journal
 from flip.membership.roster import Change, State
 from flip.node import Node
 from flip.simulation.checks import Ailing
 from flip.simulation.clock import Clock
-from flip.simulation.disk import MemoryDisk, Mount
+from flip.simulation.daemon import Daemon
+from flip.simulation.disk import MemoryDisk
 from flip.simulation.distributions import Distribution
-from flip.simulation.guard import GuardProcess, guard_of
+from flip.simulation.guard import GuardProcess
 from flip.simulation.hooks import HOOK_TIME, Hooks
 from flip.simulation.placement import Placement, interfaces
 from flip.simulation.reactor import WORK, VirtualReactor
@@ -27,7 +26,6 @@ from flip.wire.standing import Standing, standing
 if TYPE_CHECKING:
     from flip.simulation.world import World
 
-KEY = b"k" * 32
 START = 1_700_000_000.0  # the wall clock when the virtual clock shows 0
 DAEMON = "flip"  # the process that runs the node
 Point = tuple[str, str]
@@ -90,7 +88,7 @@ class Machine:
         self._slowness = WORK
         self._standings: dict[str, Standing] = {}
         self._lives = 0
-        self._mount: Mount | None = None
+        self._daemon: Daemon | None = None
 
     @property
     def address(self) -> str:
@@ -167,26 +165,11 @@ class Machine:
         self._lives += 1
         world = self.world
         reactor = self.reactor = self.spawn(DAEMON)
-        mount = self._mount = self.disk.mount()
-        hooks = {
-            name: {event: Hook(event, (event,)) for event in ("alive", "down")}
-            for name in self.config.me.systems
-        }
-        self.node = Node(
-            self.config,
-            reactor,
-            random.Random(f"{world.seed} {self.id} {self._lives}"),
-            keys=(KEY,),
-            wall=self.wall,
-            journal=Journal(mount, now=self.wall),
-            runner=Hooks(self, reactor),
-            hooks=hooks,
-            failed=self._ended,
-            guard=guard_of(self, self.config, reactor),
-            ciphers=world.ciphers,
-        )
+        mount = self.disk.mount()
+        self._daemon = Daemon(self, self.config, reactor, mount, self._lives, self._ended)
+        self.node = self._daemon.node
         world.disturb(f"{self.id} starts")
-        self.node.startService()
+        self._daemon.start()
         self.node.parts.membership.roster.subscribe(self._member_changed)
         self._process_changed()
 
@@ -205,9 +188,9 @@ class Machine:
         if not silently:
             for guard in self.guards:
                 guard.daemon_ended()
-        if self._mount is not None:
-            self._mount.vanish()
-        self.reactor = self.node = self._mount = None
+        if self._daemon is not None:
+            self._daemon.end()
+        self.reactor = self.node = self._daemon = None
         self._process_changed()
 
     def reboot(self) -> None:

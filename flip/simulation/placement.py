@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_interface
 from typing import TYPE_CHECKING, Any
 
-from flip.addresses.kernel import Address, Assigned, Link
+from flip.addresses.kernel import Address, Assigned, Link, Put, Remove
 from flip.config import Config
 from flip.config.values import System
 
@@ -54,6 +54,7 @@ class Placement:
         self.adopt(config)
         machine.stack.watch(self)
         machine.stack.lapsing = self._lapsing
+        machine.stack.refuses = self._refuses
 
     def adopt(self, config: Config) -> None:
         """Learn which data points the addresses of a configuration belong to."""
@@ -93,6 +94,12 @@ class Placement:
             other in self._machine.stack for other in self.addresses_of(point)
         ):
             self._machine.cease(point)
+
+    def _refuses(self, change: Put | Remove) -> bool:
+        """Whether the kernel fails where a hook would."""
+        point = self.point_of(change.address)
+        event = "alive" if isinstance(change, Put) else "down"
+        return point is not None and (event, point[1]) in self._machine.failing
 
     def _lapsing(self, address: Address) -> None:
         point, machine = self.point_of(address), self._machine

@@ -43,7 +43,7 @@ class Stack:
 
     :param interfaces: the names of its network interfaces, all of them up.
     :param number: tells its MAC addresses from those of other machines.
-    :ivar refused: addresses of which every change fails.
+    :ivar refuses: says which changes fail.
     :ivar lapsing: called with an address whose lifetime is over, before it vanishes.
     """
 
@@ -55,7 +55,7 @@ class Stack:
         interfaces: Collection[str],
         number: int = 0,
     ) -> None:
-        self.refused: set[Address] = set()
+        self.refuses: Callable[[Put | Remove], bool] = lambda change: False
         self.lapsing: Callable[[Address], None] = lambda address: None
         self._clock = clock
         self._number = number
@@ -104,7 +104,7 @@ class Stack:
     def change(self, change: Put | Remove) -> AddressError | None:
         """What a process asks for; returns why it is not done."""
         address = change.address
-        if address in self.refused:
+        if self.refuses(change):
             return AddressError(f"({address}: no buffer space available)", errno.ENOBUFS)
         if isinstance(change, Remove):
             self.remove(address)

@@ -132,8 +132,8 @@ def _nobody_is_silent(self: Touch) -> bool:
     return changed
 
 
-def _settled_in_touch(self: Touch) -> bool:
-    return self._has_quorum()
+def _settled_in_touch(self: Touch, needed: int) -> bool:
+    return self._has_quorum(needed)
 
 
 def _unheard_claim_nothing(self: Outlook, system: str, datum: str) -> dict[str, Phase | None]:

@@ -90,7 +90,7 @@ class KernelTests(SynchronousTestCase):
 
     def test_errors(self) -> None:
         """What is refused is told in its place, and the others are done."""
-        self.machine.stack.refused.add(ONE)
+        self.machine.stack.refuses = lambda change: change.address == ONE
         one, two = self.fired(self.kernel.apply([Put(ONE), Put(TWO)]))
         assert_that((type(one), two), equal_to((AddressError, None)))
 

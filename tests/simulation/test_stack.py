@@ -84,7 +84,7 @@ class StackTests(SynchronousTestCase):
         """Nothing is put on an interface that is not there, nor where that is to fail."""
         missing = self.bench.put(Address("eth1", "10.0.1.1", 32))
         assert_that(missing is not None and missing.errno, equal_to(errno.ENODEV))
-        self.stack.refused.add(ONE)
+        self.stack.refuses = lambda change: change.address == ONE
         for change in (Put(ONE), Remove(ONE)):
             error = self.stack.change(change)
             assert_that(error is not None and error.errno, equal_to(errno.ENOBUFS))

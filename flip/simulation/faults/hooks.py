@@ -25,11 +25,13 @@ EVENTS = ("alive", "down")
 class _HookFault(Fault):
     """Hooks that begin meanwhile do not end as they should.
 
+    :cvar of_kernel: whether it also befalls what flip asks the kernel for, in place of hooks.
     :ivar datum: of which data point, or member of one, in whatever system; of all when it
         is None.
     """
 
     form: ClassVar[str] = "NODE[,NODE]/alive|down[/DATUM]@TIME[-TIME]"
+    of_kernel: ClassVar[bool] = False
 
     nodes: tuple[str, ...]
     event: str
@@ -57,8 +59,7 @@ class _HookFault(Fault):
 
     def problems(self, config: Config) -> Iterator[str]:
         for node in self.nodes:
-            names = config.servers[node].systems
-            data = [text for name in names for text in _texts(config.systems[name])]
+            data = [text for system in self._systems(config, node) for text in _texts(system)]
             if not data:
                 yield f"{shown(node)} holds nothing, and runs no hooks"
             elif self.datum is not None and self.datum not in data:
@@ -77,11 +78,15 @@ class _HookFault(Fault):
                 other.impose(world)
 
     def _hooks(self, world: World, node: str) -> Iterator[tuple[str, str]]:
-        config = world[node].config
-        for name in config.me.systems:
-            for datum in _texts(config.systems[name]):
+        for system in self._systems(world[node].config, node):
+            for datum in _texts(system):
                 if self.datum in (None, datum):
                     yield self.event, datum
+
+    def _systems(self, config: Config, node: str) -> Iterator[System]:
+        for name in config.servers[node].systems:
+            if self.of_kernel or config.systems[name].provider is None:
+                yield config.systems[name]
 
     @abstractmethod
     def afflicted(self, machine: Machine) -> set[tuple[str, str]]:
@@ -101,7 +106,10 @@ class FailHook(_HookFault):
 
     kind: ClassVar[str] = "fail-hook"
     example: ClassVar[str] = "flip/alive/192.168.0.1@5-30"
-    meaning: ClassVar[str] = "the hook fails, for one data point or for all."
+    meaning: ClassVar[str] = (
+        "the hook fails, or the kernel refuses the address, for one data point or for all."
+    )
+    of_kernel: ClassVar[bool] = True
 
     def afflicted(self, machine: Machine) -> set[tuple[str, str]]:
         return machine.failing

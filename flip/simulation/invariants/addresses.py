@@ -159,7 +159,7 @@ class PutBack(Invariant):
         return phase is Phase.HELD and holding is not None and holding.running is None
 
     def _look(self, machine: Machine, point: Point, gone: float) -> bool:
-        alike = self._disturbed.get(machine.id, 0.0) < gone and not machine.stack.refused
+        alike = self._disturbed.get(machine.id, 0.0) < gone and not machine.failing
         if alike and point not in machine.served and self._holds(machine, point):
             raise self.violated(f"{machine.id} says that it holds {point[1]}, and does not")
         return False

@@ -6,13 +6,14 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from flip.config.points import id_of
 from flip.simulation.faults.notation import Span
+from flip.simulation.schedules.clusters import INTERFACE, cluster
 from flip.simulation.schedules.schedule import Schedule
 from flip.simulation.schedules.siege import siege
 
 SHORTEST, LONGEST = 3.0, 10.0  # seconds in which faults happen
 FEWEST, MOST = 2, 9  # faults
-SIZES = [(3, 1, 2), (3, 1, 2), (3, 1, 2), (3, 0, 2), (3, 0, 2), (4, 0, 3), (5, 0, 4)]
 NEAR = 0.4  # seconds: what happens at about the same time breaks more
 SIEGES = 0.4  # of the schedules of exclusive systems: the part aimed at their grants
 
@@ -24,59 +25,15 @@ def generate(seed: int) -> Schedule:
     config = cluster(rng, exclusive=exclusive)
     if exclusive and rng.random() < SIEGES:
         duration, faults = siege(rng, config)
-        draw = _Draw(rng, config, duration, EXCLUSIVE)
+        draw = _Draw(rng, config, duration, _kinds(config))
         faults += [draw.fault() for _ in range(rng.choice((0, 0, 1, 2)))]
         return Schedule(config, seed, duration, tuple(sorted(faults, key=_begin)))
     duration = round(rng.uniform(SHORTEST, LONGEST), 1)
-    draw = _Draw(rng, config, duration, EXCLUSIVE if exclusive else ORDINARY)
+    draw = _Draw(rng, config, duration, _kinds(config))
     faults = [draw.fault() for _ in range(rng.randint(FEWEST, MOST))]
     if exclusive:
         faults += draw.siege()
     return Schedule(config, seed, duration, tuple(sorted(faults, key=_begin)))
-
-
-def cluster(rng: random.Random, *, exclusive: bool) -> dict[str, Any]:
-    """Three servers of which one is an arbiter, three alike, four, or five; often with
-    other settings than the defaults."""
-    count, arbiters, data = rng.choice(SIZES)
-    servers: dict[str, Any] = {}
-    for number in range(count):
-        server: dict[str, Any] = {"ip": f"10.0.0.{number + 1}", "port": 2200}
-        if number < count - arbiters:
-            server["systems"] = ["s"]
-        servers[f"n{number}"] = server
-    servers["n1"]["priority"] = 1
-    system: dict[str, Any] = {
-        "alive": "ip_up",
-        "down": "ip_down",
-        "type": "shard",
-        "data": [f"d{number}" for number in range(data)],
-        "retry_after": 5000,
-    }
-    config: dict[str, Any] = {
-        "key": "secret",
-        "servers": servers,
-        "cluster": {"system": {"s": system}},
-    }
-    if exclusive:
-        timeout, patience = rng.choice([300, 600]), rng.choice([500, 1000])
-        shortest = patience + 2 * timeout
-        system |= {"exclusive": True, "hook_timeout": timeout}
-        system["lease"] = rng.choice([shortest, shortest, shortest, 2 * shortest, 6000])
-        config["ping_timeout"] = patience
-    elif rng.random() < 0.4:
-        system |= {
-            "type": rng.choice(["shard", "shard", "replicate"]),
-            "on_isolation": rng.choice(["hold", "release"]),
-            "hook_timeout": rng.choice([500, 2000]),
-        }
-    if rng.random() < 0.4:
-        system |= {
-            "remove_on_start": rng.choice([True, False]),
-            "hook_concurrency": rng.choice([1, 4]),
-            "delay": rng.choice([0, 50, 1000]),
-        }
-    return config
 
 
 def _begin(fault: str) -> float:
@@ -93,8 +50,10 @@ class _Draw:
         self._kinds = [kind for kind, weight in kinds.items() for _ in range(weight)]
         self._duration = duration
         self._ids: list[str] = list(config["servers"])
-        self._data: list[str] = config["cluster"]["system"]["s"]["data"]
-        self._holders = [id for id, server in config["servers"].items() if "systems" in server]
+        self._data = [id_of(point) for point in config["cluster"]["system"]["s"]["data"]]
+        self._holders: list[str] = [
+            id for id, server in config["servers"].items() if "systems" in server
+        ]
         self._moments = [rng.uniform(0, duration) for _ in range(2)]
 
     def fault(self) -> str:
@@ -117,7 +76,7 @@ class _Draw:
                 voter = rng.choice([id for id in self._ids if id != here])
                 kind = rng.choice(("restart", "restart-empty"))
                 faults.append(f"{kind} {voter}@{self._at()}")
-        if rng.random() < 0.3:
+        if rng.random() < 0.3 and _Draw.slow_down in self._kinds:
             faults.append(f"slow-hook {','.join(self._holders)}/down@{whole}")
         if rng.random() < 0.3:
             slow = rng.sample(self._ids, len(self._ids) // 2)
@@ -226,6 +185,34 @@ class _Draw:
     def slow_down(self) -> str:
         return self._hook("slow-hook", ("down",))
 
+    def _holder(self) -> str:
+        return self._rng.choice(self._holders)
+
+    def link(self) -> str:
+        return f"link {self._holder()}@{self._span()}"
+
+    def unplug(self) -> str:
+        return f"unplug {self._holder()}/{INTERFACE}@{self._span()}"
+
+    def vanish(self) -> str:
+        datum = self._rng.choice((f"/{self._rng.choice(self._data)}", ""))
+        return f"vanish {self._holder()}{datum}@{self._at()}"
+
+    def overrun(self) -> str:
+        return f"overrun {self._holder()}@{self._span()}"
+
+    def conflict(self) -> str:
+        return f"conflict {self._rng.choice(self._data)}@{self._span()}"
+
+    def refuse(self) -> str:
+        return self._hook("fail-hook", ("alive", "down"))
+
+    def check(self) -> str:
+        several = self._rng.random() < 0.2
+        nodes = ",".join(self._holders) if several else self._holder()
+        kind = self._rng.choice(("fail-check", "fail-check", "hang-check", "flap-check"))
+        return f"{kind} {nodes}/s@{self._span()}"
+
     def kill_guard(self) -> str:
         return f"kill-guard {self._one()}@{self._at()}"
 
@@ -255,6 +242,17 @@ ANY: Kinds = {
     _Draw.step: 1,
     _Draw.slow_hook: 2,
 }
+ADDRESSES: Kinds = {
+    _Draw.link: 4,
+    _Draw.unplug: 2,
+    _Draw.vanish: 4,
+    _Draw.overrun: 1,
+    _Draw.conflict: 1,
+    _Draw.refuse: 3,
+}
+BY_HOOKS = {_Draw.slow_hook, _Draw.slow_down, _Draw.fail_hook, _Draw.fail_alive}
+OF_GUARD = {_Draw.kill_guard, _Draw.freeze_guard}
+CHECKS: Kinds = {_Draw.check: 12}
 ORDINARY: Kinds = ANY | {_Draw.fail_hook: 9}
 EXCLUSIVE: Kinds = ANY | {
     _Draw.fail_alive: 2,
@@ -267,3 +265,13 @@ EXCLUSIVE: Kinds = ANY | {
     _Draw.kill_guard: 2,
     _Draw.freeze_guard: 2,
 }
+
+
+def _kinds(config: dict[str, Any]) -> Kinds:
+    """What can befall a cluster."""
+    system = config["cluster"]["system"]["s"]
+    kinds = EXCLUSIVE if system.get("exclusive") else ORDINARY
+    if "provider" in system:
+        kinds = {kind: weight for kind, weight in kinds.items() if kind not in BY_HOOKS | OF_GUARD}
+        kinds |= ADDRESSES
+    return kinds | CHECKS if "check" in system else kinds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from flip.holdings.holding import LONGEST_PAUSE
 from flip.simulation.faults import Fault
 from flip.simulation.faults import schedule as befall
 from flip.simulation.invariants.rest import Rest
+from flip.simulation.invariants.standings import diagnosis_bound
 from flip.simulation.invariants.truth import rotation
 from flip.simulation.schedules.schedule import Schedule
 from flip.simulation.world import World
@@ -46,17 +48,20 @@ def recovery_bound(config: Config) -> float:
     """Seconds within which all is well once faults have stopped and all processes run.
 
     The longest of what a node waits for by itself (a penalty for flapping, its word
-    that it cannot run `alive`, the pause before a hook is tried again), then a
-    start: to be in touch, to hear everybody out and to catch up. Voters that have
-    lost their disk, and then claimants, wait a lease each where systems are exclusive.
+    that it cannot run `alive`, the pause before a hook is tried again), the time for
+    which it keeps out after it was away, and its health checks; then a start: to be in
+    touch, to hear everybody out and to catch up. Voters that have lost their disk, and
+    then claimants, wait a lease each where systems are exclusive.
     """
     systems = config.systems.values()
     waiting = max(LONGEST_PENALTY, LONGEST_PAUSE, *(system.retry_after for system in systems), 0.0)
+    waiting += max((one.failback for one in systems if one.failback < math.inf), default=0.0)
+    checks = max((diagnosis_bound(one.check) for one in systems if one.check), default=0.0)
     hooks = 2 * max((system.hook_timeout for system in systems), default=0.0)
     delay = max((system.delay for system in systems), default=0.0)
     leases = max((3 * system.lease for system in systems if system.exclusive), default=0.0)
     probes = 2 * (rotation(config) + STRETCH * config.ping_timeout)
-    return waiting + hooks + delay + leases + probes + STARTING
+    return waiting + checks + hooks + delay + leases + probes + STARTING
 
 
 def play(schedule: Schedule, watch: Callable[[World], object] = lambda world: None) -> Outcome:
@@ -116,17 +121,30 @@ def _recover(world: World) -> Outcome:
     mended = world.now
     world.run_until(lambda: not _leaving(world), LEAVING)
     rest = Rest(world)
-    try:
-        world.run_until(lambda: _all_run(world) and rest.reached(), recovery_bound(world.base))
-    except AssertionError as error:
-        raise rest.violated(error) from None
-    recovery = world.now - mended
+    recovery = _settle(world, rest) - mended
     # Well for a moment is not enough.
     world.run(2 * world.base.gossip_interval)
+    if not rest.reached() and _keeps_out(world):
+        recovery = _settle(world, rest) - mended
+        world.run(2 * world.base.gossip_interval)
     if not rest.reached():
         raise rest.violated(None)
     invariants = world.invariants
     return Outcome(recovery, invariants.overlaps.longest, invariants.exclusive.unguarded, world.now)
+
+
+def _settle(world: World, rest: Rest) -> float:
+    """Let time pass until all is well; returns when."""
+    try:
+        world.run_until(lambda: _all_run(world) and rest.reached(), recovery_bound(world.base))
+    except AssertionError as error:
+        raise rest.violated(error) from None
+    return world.now
+
+
+def _keeps_out(world: World) -> bool:
+    """Whether a node may hear late that it was away, and only then keep out of a system."""
+    return any(system.failback for system in world.base.systems.values())
 
 
 def _all_run(world: World) -> bool:

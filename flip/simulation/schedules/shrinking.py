@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from flip.config.points import id_of
 from flip.errors import BadFault, ConfigError
 from flip.simulation.invariants import Violation
 from flip.simulation.schedules.play import play
@@ -122,8 +123,9 @@ def _plainer_cluster(schedule: Schedule) -> Iterator[Schedule]:
                 yield replace(schedule, config=config)
         if len(system["data"]) > 1:
             config = copy.deepcopy(dict(schedule.config))
-            last = config["cluster"]["system"][name]["data"].pop()
-            if not any(f"/{last}@" in fault for fault in schedule.faults):
+            last = id_of(config["cluster"]["system"][name]["data"].pop())
+            texts = (f"/{last}@", f" {last}@")
+            if not any(text in fault for fault in schedule.faults for text in texts):
                 yield replace(schedule, config=config)
 
 

@@ -24,14 +24,15 @@ LONG_LEASE = 6.0  # seconds; of shorter ones 5 % are less than the guard's resol
 
 def siege(rng: random.Random, config: dict[str, Any]) -> tuple[float, list[str]]:
     """How long it takes, in seconds, and the faults in any order."""
-    lease = config["cluster"]["system"]["s"]["lease"] / 1000
+    settings = config["cluster"]["system"]["s"]
+    lease: float = settings["lease"] / 1000
     # Fresh voters are silent first: nobody owns anything before.
     begin = kept(lease) + rng.uniform(*STARTING)
     ids = list(config["servers"])
     there, here = rng.sample([id for id in ids if "systems" in config["servers"][id]], 2)
     if rng.random() < 0.25:
         return _contest(rng, there, here, begin)
-    return _last_word(rng, there, here, ids, begin, lease)
+    return _last_word(rng, there, here, ids, begin, settings)
 
 
 def _contest(rng: random.Random, there: str, here: str, begin: float) -> tuple[float, list[str]]:
@@ -47,9 +48,15 @@ def _contest(rng: random.Random, there: str, here: str, begin: float) -> tuple[f
 
 
 def _last_word(
-    rng: random.Random, there: str, here: str, ids: list[str], begin: float, lease: float
+    rng: random.Random,
+    there: str,
+    here: str,
+    ids: list[str],
+    begin: float,
+    settings: dict[str, Any],
 ) -> tuple[float, list[str]]:
     """From a moment on the owner renews nothing; its lease is not over yet."""
+    lease: float = settings["lease"] / 1000
     others = [id for id in ids if id != there]
     # The rival's own vote binds it to the owner, or does not any more.
     last = begin + rng.choice((0.3, 1.2 * kept(lease))) * rng.uniform(0.8, 1.2)
@@ -77,7 +84,7 @@ def _last_word(
         voters = [id for id in others if id != here]
         moment = last + rng.uniform(-0.1, 0.4) * min(lease, 1.0)
         faults.append(f"{kind} {','.join(voters)}@{moment:.2f}")
-    if long or rng.random() < 0.5:
+    if "provider" not in settings and (long or rng.random() < 0.5):
         faults.append(f"slow-hook {there}/down@{whole}")
     if long or rng.random() < 0.3:
         faults += [f"drift {there}:-5%@0.1-{end}", f"drift {','.join(others)}:+5%@0.1-{end}"]

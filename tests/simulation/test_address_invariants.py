@@ -1,0 +1,214 @@
+"""Invariants of addresses and of standings: each notices what it is there for."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+from hamcrest import assert_that, contains_string, empty, equal_to
+from twisted.trial.unittest import SynchronousTestCase
+
+from flip.addresses.kernel import Address, Put
+from flip.holdings.address.repair import Repair
+from flip.holdings.call import Hook, HookCall
+from flip.simulation.invariants import Violation
+from flip.simulation.invariants.addresses import PUT_BACK, SLACK
+from flip.simulation.invariants.rest import Rest
+from flip.simulation.invariants.standings import Stays, diagnosis_bound, moving_bound
+from flip.simulation.invariants.truth import Truth
+from flip.simulation.lifetimes import LATEST
+from flip.simulation.machine import Machine
+from flip.simulation.world import World
+from flip.wire.claims import Phase
+from flip.wire.standing import Standing
+from tests.cluster.case import ALL_ACTIVE, ONE, TWO, at_rest, holdings, system
+
+LEASE = 3
+CHECK = {"tcp": "127.0.0.1:80", "interval": 500, "timeout": 200, "rise": 1, "fall": 2}
+LONG_CALM = 60.0
+
+
+def story(**settings: object) -> dict[str, object]:
+    """The story with addresses that flip sets itself."""
+    described = system(provider="address", **settings)
+    for event in ("alive", "down"):
+        del described["cluster"]["system"]["ip"][event]
+    return described
+
+
+def address(datum: str) -> Address:
+    """A data point's, as it is put."""
+    return Address("eth0", datum, 32)
+
+
+class AddressInvariantTests(SynchronousTestCase):
+    """The story with addresses and a lease in the kernel, at rest."""
+
+    def setUp(self) -> None:
+        self.world = self.cluster(kernel_lease=LEASE * 1000, wait_for_lease=True)
+
+    def cluster(self, **config: object) -> World:
+        """A story, at rest."""
+        world = World(story(config={"interface": "eth0", **config}), 1)
+        self.addCleanup(world.close)
+        world.start()
+        world.run_until(lambda: holdings(world) == ALL_ACTIVE, 12)
+        world.run_until(lambda: at_rest(world), 12)
+        return world
+
+    def assert_broken(self, seconds: float, text: str) -> None:
+        """A rule is broken within so much time."""
+        with self.assertRaises(Violation) as caught:
+            self.world.run(seconds)
+        assert_that(str(caught.exception), contains_string(text))
+
+    def test_never_lapses(self) -> None:
+        """An address that stays although its daemon is dead for longer than the lease."""
+        machine = self.world["flip1"]
+        machine.kill()
+        machine.stack.change(Put(address(TWO), 2 * LEASE))
+        self.world.run(LEASE + LATEST)
+        self.assert_broken(2 * SLACK, f"flip1 has ['{TWO}'] 4.1")
+
+    def test_lapses(self) -> None:
+        """One that the kernel removes breaks nothing."""
+        self.world["flip1"].kill()
+        self.world.run(LEASE + LATEST + 1)
+        assert_that(self.world["flip1"].served, empty())
+
+    def test_not_waited_for(self) -> None:
+        """An address that is taken while a dead one still has it."""
+        self.world.run(LONG_CALM)
+        self.world["flip1"].kill()
+        with self.assertRaises(Violation) as caught:
+            self.world["flip"].stack.change(Put(address(TWO)))
+        assert_that(str(caught.exception), contains_string(f"flip takes {TWO}, which flip1 has"))
+
+    def test_cut_off_before(self) -> None:
+        """Of one that was cut off when it died nobody can know how long its lease lasts."""
+        self.world.run(LONG_CALM)
+        self.world.fault("cut")
+        self.world.cut(("flip1",), ("flip", "flip2"))
+        self.world.fault("loss")
+        self.world["flip1"].kill()
+        self.world["flip"].stack.change(Put(address(TWO)))
+
+    def test_not_put_back(self) -> None:
+        """An address that somebody removes, and nobody puts back."""
+        self.world = self.cluster()  # without a lease, whose renewal would put it back
+        with patch.object(Repair, "vanished", lambda self, address: None):
+            self.world["flip1"].take_away(("ip", TWO))
+            self.assert_broken(PUT_BACK + 0.1, f"flip1 says that it holds {TWO}, and does not")
+
+    def test_put_back(self) -> None:
+        """One that is put back breaks nothing, and all is well again."""
+        self.world["flip1"].take_away(("ip", TWO))
+        assert_that(self.world["flip1"].served, empty())
+        self.world.run(PUT_BACK + 0.1)
+        assert_that(list(Rest(self.world).missing()), empty())
+
+    def test_part(self) -> None:
+        """All is not well where a link is down."""
+        self.world["flip1"].stack.set_link("eth0", up=False)
+        assert_that(
+            next(Rest(self.world).missing()), equal_to(f"flip1 serves a part of {TWO} of ip")
+        )
+
+
+class ExclusiveTests(SynchronousTestCase):
+    """The same, exclusive: the kernel is the guard."""
+
+    def test_no_excuse(self) -> None:
+        """What a dead daemon left is not excused."""
+        world = World(story(config={"interface": "eth0"}, exclusive=True, lease=4000), 1)
+        self.addCleanup(world.close)
+        world.start()
+        world.run_until(lambda: holdings(world) == ALL_ACTIVE, 20)
+        world["flip1"].kill()
+        with self.assertRaises(Violation) as caught:
+            world["flip"].stack.change(Put(address(TWO)))
+        assert_that(str(caught.exception), contains_string(f"flip and flip1 hold {TWO} of ip"))
+
+
+class StandingInvariantTests(SynchronousTestCase):
+    """The story with a health check, at rest."""
+
+    def setUp(self) -> None:
+        self.world = World(system(check=CHECK), 1)
+        self.addCleanup(self.world.close)
+        self.world.start()
+        self.world.run_until(lambda: holdings(self.world) == ALL_ACTIVE, 12)
+        self.world.run_until(lambda: at_rest(self.world), 12)
+        check = self.world.base.systems["ip"].check
+        assert check is not None
+        self.diagnosis = diagnosis_bound(check)
+        self.moving = moving_bound(self.world, "ip")
+
+    def pretend(self, machine: Machine, standing: Standing) -> None:
+        """A machine's node seems to say something."""
+        self.patch(machine, "standing", lambda system: standing)
+        for standing_changed in self.world.observers.standing_changed:
+            standing_changed(machine, "ip", standing)
+
+    def call(self, event: str, datum: str) -> HookCall:
+        """One of flip's hooks."""
+        return HookCall(Hook(event, (event,)), event, "ip", datum, "{}", "flip", 10.0, (datum,))
+
+    def assert_broken(self, seconds: float, text: str) -> None:
+        """A rule is broken within so much time."""
+        with self.assertRaises(Violation) as caught:
+            self.world.run(seconds)
+        assert_that(str(caught.exception), contains_string(text))
+
+    def test_fails_unseen(self) -> None:
+        """A check fails for long, and its node says that it is fit."""
+        machine = self.world["flip1"]
+        self.pretend(machine, Standing.FIT)
+        machine.ailing.fails.add("ip")
+        self.world.fault("fail-check flip1")
+        self.assert_broken(self.diagnosis + 0.1, "flip1 says that it can serve ip: FIT")
+
+    def test_well_unseen(self) -> None:
+        """A check ends well for long, and its node says that it is not fit."""
+        self.pretend(self.world["flip1"], Standing.UNFIT)
+        self.world.fault("fail-check flip1", False)
+        self.assert_broken(self.diagnosis + 0.1, "flip1 says that it cannot serve ip: UNFIT")
+
+    def test_seen(self) -> None:
+        """A check that fails, and is well again, breaks nothing; the data moves and comes back."""
+        machine = self.world["flip1"]
+        machine.ailing.fails.add("ip")
+        self.world.fault("fail-check flip1")
+        self.world.run(self.diagnosis + self.moving)
+        assert_that(holdings(self.world)["flip"], equal_to({ONE, TWO}))
+        machine.ailing.fails.clear()
+        self.world.fault("fail-check flip1", False)
+        self.world.run(self.diagnosis + self.moving)
+        assert_that(holdings(self.world), equal_to(ALL_ACTIVE))
+
+    def test_keeps(self) -> None:
+        """Who is unfit keeps its data although another one is fit."""
+        self.world.run(self.moving)
+        self.pretend(self.world["flip1"], Standing.UNFIT)
+        self.assert_broken(self.moving + 0.1, f"flip1 serves ['{TWO}'], and is unfit")
+
+    def test_moves_in_vain(self) -> None:
+        """Nobody is fit, and yet somebody lets go."""
+        self.world.run(self.diagnosis)
+        for id in ("flip", "flip1"):
+            self.pretend(self.world[id], Standing.UNFIT)
+        self.world.run(self.moving + 0.1)
+        machine = self.world["flip1"]
+        holding = machine.running_node.parts.keeper.systems["ip"].holdings[TWO]
+        self.patch(holding, "phase", Phase.RELEASING)
+        with self.assertRaises(Violation) as caught:
+            self.world.hook_started(machine, self.call("down", TWO))
+        assert_that(str(caught.exception), contains_string("and nobody is fit"))
+
+    def test_takes_although_drained(self) -> None:
+        """Who is drained takes something while another one is fit."""
+        self.pretend(self.world["flip"], Standing.RETURNED)
+        self.world.run(self.moving + 0.1)
+        stays = Stays(self.world, Truth(self.world))
+        with self.assertRaises(Violation) as caught:
+            stays.hook_started(self.world["flip"], self.call("alive", TWO))
+        assert_that(str(caught.exception), contains_string("although it is drained"))
