@@ -84,6 +84,17 @@ class Division:
             elif self._late is None:
                 self._late = self._clock.callLater(self._system.delay, self._divide_late)
 
+    def inherited(self, member: str) -> list[str]:
+        """What this node would get if a member that has it now were down."""
+        if not self._topology.single_owner or member not in self.candidates.servers:
+            return []
+        dealt = self._deal(self.candidates.servers - {member})
+        return [
+            datum
+            for datum, owner in self.owners.items()
+            if owner == member and dealt.get(datum) == self._me
+        ]
+
     def stop(self) -> None:
         """Forget a division that is due later."""
         if self._late is not None and self._late.active():

@@ -37,6 +37,7 @@ class Rivals(NamedTuple):
 
 
 NO_RIVALS = Rivals(False, False, False, False, outranking=True)
+HINDERED = Rivals(True, True, False, False, outranking=False)
 
 
 class Outlook:
@@ -56,7 +57,16 @@ class Outlook:
         self._servers = {name: config.servers_of(name) for name in config.systems}
         # A member not yet heard of in this life may hold anything (R2).
         self._unknown = set(roster.others)
+        self._obstacle: Callable[[str, str], str | None] = lambda system, datum: None
         self._planning: bool | None = None  # None: to be computed; asked for each data point
+
+    def hinder(self, obstacle: Callable[[str, str], str | None]) -> None:
+        """Ask `obstacle` why a data point, given its system, must not be taken yet."""
+        self._obstacle = obstacle
+
+    def obstacle(self, system: str, datum: str) -> str | None:
+        """Why a data point that no present member claims must not be taken yet."""
+        return self._obstacle(system, datum)
 
     def learn(self, change: Change) -> list[Point]:
         """Take in a change; returns the data points whose claims it touched."""
@@ -137,15 +147,16 @@ class Outlook:
     def rivals(self, system: str, datum: str) -> Rivals:
         """What `claims` means, by phases and by whose configuration plans."""
         claims = self.claims(system, datum)
+        hindered = self._obstacle(system, datum) is not None
         if not claims:
-            return NO_RIVALS
+            return HINDERED if hindered else NO_RIVALS
         phases, mine = claims.values(), self.own_rank
         ranks = {id: self.rank_of(id) for id in claims}
         # What may be there, or is on its way out, is nothing to make room for.
         serving = [ranks[id] for id, phase in claims.items() if phase in SERVING]
         return Rivals(
             contested=True,
-            blocked=any(phase is not Phase.TAKING for phase in phases),
+            blocked=hindered or any(phase is not Phase.TAKING for phase in phases),
             served=any(phase in SERVING for phase in phases),
             outranked=any(rank is not None and rank > mine for rank in serving),
             outranking=all(rank is not None and rank < mine for rank in ranks.values()),

@@ -170,6 +170,16 @@ class SystemKeeper:
                 holding.again = True
                 self.mark((datum,))
 
+    def pending(self, datum: str) -> bool:
+        """Whether this node should have a data point, and has not."""
+        holding = self.holdings.get(datum)
+        phase = None if holding is None else holding.phase
+        return datum in self.wanted and phase is not Phase.HELD
+
+    def configured(self, datum: str) -> tuple[tuple[str, ...], str]:
+        """A data point's members, and its configuration as JSON."""
+        return self._book.present(datum)
+
     def lose(self, data: Iterable[str]) -> None:
         """What was held is not here any more, and by now others may hold it: nothing is sure."""
         for datum in data:

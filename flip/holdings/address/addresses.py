@@ -10,17 +10,21 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from flip.addresses.kernel import Address, Kernel
-from flip.config import System
+from flip.config import Config, System
 from flip.holdings.address.announcer import Announcer
+from flip.holdings.address.conflicts import Conflicts
 from flip.holdings.address.guard import KernelGuard
 from flip.holdings.address.kept import Keeping, Kept
 from flip.holdings.address.lifetimes import Lifetimes
-from flip.holdings.address.links import Links, Unfit
+from flip.holdings.address.links import Links
+from flip.holdings.address.orphans import Orphans
 from flip.holdings.address.provider import AddressProvider
 from flip.holdings.address.repair import Repair
 from flip.holdings.address.upkeep import Upkeep
 from flip.holdings.guard.interface import Point
+from flip.holdings.keeper import Keeper
 from flip.membership.repeat import repeating
+from flip.membership.roster import Roster
 
 RETRY = 5.0  # seconds between attempts to reach the kernel
 UNREACHED = "its addresses cannot be put"  # the cause of being unfit without a kernel
@@ -55,9 +59,11 @@ class Addresses:
         self._troubles: dict[str, str] = {}
         self._again: IDelayedCall | None = None
         self._stopped = False
-        self._lost: Callable[[Sequence[Point]], None] = lambda points: None
+        self._note = note
+        self._keeper: Keeper | None = None
         self._links: Links | None = None
-        self._unfit: Unfit | None = None
+        self._orphans: Orphans | None = None
+        self._conflicts: Conflicts | None = None
         self._keeping = Keeping()
         self._lifetimes = Lifetimes(systems)
         self._announcer = Announcer(
@@ -80,7 +86,7 @@ class Addresses:
             self._keeping,
             self._lifetimes,
             restored=self._restored,
-            lost=lambda points: self._lost(points),
+            lost=self._lost,
             trouble=lambda text: self._tell("renewing", text),
         )
         self._repair = Repair(
@@ -98,18 +104,44 @@ class Addresses:
             if system.addressing is not None and system.addressing.repeat
         ]
 
-    def start(self, fitness: Unfit, lost: Callable[[Sequence[Point]], None]) -> None:
+    def start(self, config: Config, keeper: Keeper, roster: Roster) -> None:
         """Ask the kernel; until it has answered, calls wait.
 
-        :param fitness: told for which systems an interface is down.
-        :param lost: called with the data points that this node may not hold any more: it stood
-            still for so long that the kernel removed their addresses.
+        :param keeper: told for which systems an interface is down, what this node may not hold
+            any more since it stood still, and what must not be taken yet.
         """
-        self._unfit, self._lost = fitness, lost
-        self._links = Links(self._kernel, self._systems, fitness)
-        self._kernel.observe(self._repair)
-        self._kernel.observe(self._links)
+        self._keeper, self._roster = keeper, roster
+        self._links = Links(self._kernel, self._systems, keeper.fitness)
+        self._orphans = Orphans(
+            config,
+            self._clock,
+            roster,
+            self._systems,
+            lambda name: keeper.systems[name].mark_all(),
+        )
+        self._conflicts = Conflicts(
+            self._clock,
+            self._kernel,
+            roster,
+            self._systems,
+            inherited=lambda name, member: keeper.divisions[name].inherited(member),
+            pending=lambda name, datum: keeper.systems[name].pending(datum),
+            configured=lambda name, datum: keeper.systems[name].configured(datum),
+            mark=lambda name, datum: keeper.systems[name].mark((datum,)),
+            note=self._note,
+        )
+        roster.subscribe(self._orphans.learn)
+        roster.subscribe(self._conflicts.learn)
+        keeper.outlook.hinder(self.obstacle)
+        for observer in (self._repair, self._links):
+            self._kernel.observe(observer)
         self._open()
+
+    def obstacle(self, system: str, datum: str) -> str | None:
+        """Why a data point must not be taken yet although no present member claims it."""
+        if self._orphans is None or self._conflicts is None:
+            return None
+        return self._orphans.obstacle(system, datum) or self._conflicts.obstacle(system, datum)
 
     def stop(self) -> None:
         """Do nothing more; addresses stay until the kernel ends them, if it does."""
@@ -120,21 +152,27 @@ class Addresses:
         self._upkeep.stop()
         self._repair.stop()
         self._announcer.stop()
+        for part in (self._orphans, self._conflicts):
+            if part is not None:
+                part.stop()
         for _, loop in self._repeats:
             if loop.running:
                 loop.stop()
         self._kernel.stop()
 
     def status(self, system: str, datum: str) -> dict[str, Any] | None:
-        """What status tells of one data point; None where nothing is kept of it."""
-        kept = self._keeping.by_point.get((system, datum))
-        if kept is None:
+        """What status tells of one data point; None where there is nothing to tell."""
+        point = system, datum
+        kept = self._keeping.by_point.get(point)
+        found = None if self._conflicts is None else self._conflicts.answered.get(point)
+        if kept is None and found is None:
             return None
-        left = None if kept.ends is None else round(kept.ends - self._clock.seconds(), 1)
+        ends = None if kept is None else kept.ends
         return {
-            "interface": kept.assignment.interface,
-            "left": left,
-            "missing": sorted(address.ip for address in kept.missing),
+            "interface": None if kept is None else kept.assignment.interface,
+            "left": None if ends is None else round(ends - self._clock.seconds(), 1),
+            "missing": [] if kept is None else sorted(address.ip for address in kept.missing),
+            "conflict": None if found is None else found[1],
         }
 
     def _open(self) -> None:
@@ -143,12 +181,12 @@ class Addresses:
     def _opened(self) -> None:
         if self._stopped:
             return
-        if self._unfit is not None:
+        if self._keeper is not None and self._links is not None and self._conflicts is not None:
             for name in self._systems:
-                self._unfit.admit(UNREACHED, name)
-        self._tell("kernel", None)
-        if self._links is not None:
+                self._keeper.fitness.admit(UNREACHED, name)
             self._links.look()
+            self._conflicts.ready = True
+        self._tell("kernel", None)
         self._upkeep.start()
         for seconds, loop in self._repeats:
             loop.start(seconds, now=False)
@@ -158,11 +196,15 @@ class Addresses:
         if self._stopped:
             return
         reason = failure.getErrorMessage()
-        if self._unfit is not None and self._systems:
-            self._unfit.exclude(UNREACHED, None, tuple(self._systems))
+        if self._keeper is not None and self._systems:
+            self._keeper.fitness.exclude(UNREACHED, None, tuple(self._systems))
         self._tell("kernel", reason)
         self.provider.open(f"address: {reason}")
         self._again = self._clock.callLater(RETRY, self._open)
+
+    def _lost(self, points: Sequence[Point]) -> None:
+        if self._keeper is not None:
+            self._keeper.lose(points)
 
     def _tell(self, what: str, trouble: str | None) -> None:
         before = dict(self._troubles)
