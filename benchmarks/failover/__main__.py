@@ -10,14 +10,13 @@ Needs root, and the programs: apt install keepalived serf iputils-arping nftable
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from benchmarks.failover.contest import PROGRAMS
+from benchmarks.failover.ending import end_in_order
 from benchmarks.failover.faults import FAULTS
 from benchmarks.failover.goals import verdicts
 from benchmarks.failover.grid import Grid, Results, trials
@@ -67,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, (text, _) in SCENES.items():
         scene.add_argument(f"--{name}", action="store_const", const=name, dest="scene", help=text)
     args = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _end)
+    end_in_order()
     if args.scene:
         return _show(args.scene)
     faults = args.faults or (QUICK if args.quick else list(FAULTS))
@@ -104,11 +103,6 @@ def _possible(needed: Sequence[str]) -> bool:
     if lacking:
         print(f"benchmarks.failover: {lacking}", file=sys.stderr)
     return not lacking
-
-
-def _end(number: int, frame: object) -> NoReturn:
-    """End as Ctrl-C does: the labs are taken down."""
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -114,14 +114,22 @@ class Grid:
         loud = [trial for trial in few if FAULTS[trial.fault].loops]
         many = [trial for trial in missing if trial.addresses > FEW]
         try:
-            with ThreadPoolExecutor(self._parallel) as pool:
-                list(pool.map(self._perform, quiet))
+            self._side_by_side(quiet)
             for first in range(0, len(loud), self._parallel):
                 self._together(loud[first : first + self._parallel])
             for trial in many:
                 (self._together if FAULTS[trial.fault].loops else self._one)([trial])
         finally:
             self._end()
+
+    def _side_by_side(self, chosen: Sequence[Trial]) -> None:
+        with ThreadPoolExecutor(self._parallel) as pool:
+            try:
+                list(pool.map(self._perform, chosen))
+            except BaseException:
+                self._deadline = 0  # for those that wait for a thread
+                self._end()  # for those that the threads wait for
+                raise
 
     def _one(self, alone: Sequence[Trial]) -> None:
         for trial in alone:

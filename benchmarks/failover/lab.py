@@ -116,6 +116,7 @@ class Lab:
 
         :param least: seconds that it waits in any case.
         :param most: after so many it gives up, and returns False.
+        :raises NotSettled: a daemon has ended that nobody asked to.
         """
         begun = restless = time.monotonic()
         while (now := time.monotonic()) < begun + most:
@@ -126,6 +127,8 @@ class Lab:
                     restless = now
             if now >= begun + least and now >= restless + CALM:
                 return True
+            if failed := self.program.failed():
+                raise NotSettled(failed)
             time.sleep(POLL)
         return False
 

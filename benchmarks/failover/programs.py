@@ -73,6 +73,15 @@ class Program(ABC):
         """Wait for the end of a daemon that has been told or made to end."""
         self._running.pop(node).wait(STOP_LIMIT)
 
+    def failed(self) -> str | None:
+        """Which daemon has ended by itself, and its last words; None when all run."""
+        for node, process in self._running.items():
+            if process.poll() is not None:
+                log = (self.directory / f"node{node + 1}.log").read_text(errors="replace")
+                words = (log.strip().splitlines() or ["nothing"])[-1]
+                return f"{self.name(node)} ended with {process.returncode}, and said: {words}"
+        return None
+
     def host(self, node: int) -> Host:
         """The namespace of a node."""
         return self.network.nodes[node]

@@ -11,15 +11,14 @@ import json
 import os
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from benchmarks.failover.contest import PROGRAMS
+from benchmarks.failover.ending import end_in_order
 from benchmarks.failover.faults import FAULTS
 from benchmarks.failover.lab import MEGABYTE, Lab, rates
 from benchmarks.failover.measures import Outcome, Window, measure, within
@@ -126,14 +125,9 @@ def _synchronise(word: str = "") -> None:
         raise EOFError("the grid has ended")
 
 
-def _end(number: int, frame: object) -> NoReturn:
-    """End as Ctrl-C does: what is open is closed."""
-    raise KeyboardInterrupt
-
-
 def main() -> None:
     """Perform the trial of the argument; the second argument is where to keep its logs."""
-    signal.signal(signal.SIGTERM, _end)
+    end_in_order()
     trial, kept = Trial(**json.loads(sys.argv[1])), sys.argv[2]
     with tempfile.TemporaryDirectory(prefix="flip-lab-") as directory:
         try:
