@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
 from twisted.python import usage
 
-from flip import log
+from flip import log, realtime
 from flip.addresses.kernel import Kernel
 from flip.config import Config, load
 from flip.control.commands import commands
@@ -30,6 +30,7 @@ from flip.holdings.hooks import Hook, find_hooks
 from flip.holdings.journal import Journal
 from flip.holdings.roll import Roll
 from flip.holdings.runner import HookRunner
+from flip.membership.echo import Echo
 from flip.node import Node
 from flip.wire.seal import stretch
 
@@ -102,6 +103,7 @@ class Daemon(MultiService):
     ) -> None:
         super().__init__()
         self._reactor = reactor
+        self._not_realtime: str | None = None
         self._at_terminal = sys.stdin is not None and sys.stdin.isatty()
         runner = HookRunner(reactor, os.environ, roll=Roll(config.state_dir / "hooks"))
         self.node = Node(
@@ -116,9 +118,15 @@ class Daemon(MultiService):
             failed=self._fail,
             guard=_guard(config, reactor),
             kernel=lambda: _kernel(reactor),
+            echo=_echo(config, reactor),
             prober=Probes(config, reactor, runner, hooks),
         )
         self.control = ControlService(reactor, config.control, commands(lambda: self.node.parts))
+
+    def privilegedStartService(self) -> None:
+        """What may take root, before --uid gives that away, and after the fork of a daemon."""
+        self._not_realtime = realtime.enter(self.node.config.realtime)
+        super().privilegedStartService()
 
     def startService(self) -> None:
         """Start; what an operator can mend is one line, not a traceback."""
@@ -133,6 +141,11 @@ class Daemon(MultiService):
             _log.critical("{error}", error=error)
             print(f"flip: {error}", file=sys.stderr)
             raise SystemExit(1) from None
+        if self._not_realtime is not None:
+            text = (
+                f"this node is not real-time, and may be late on a busy host: {self._not_realtime}"
+            )
+            self.node.parts.chronicle.alarm("realtime", text)
 
     def stopService(self) -> Deferred[None]:
         """Leave in order; a second signal ends the process at once."""
@@ -171,7 +184,7 @@ def _guard(config: Config, reactor: Any) -> RemoteGuard | None:
         return None
     from flip.holdings.guard.link import ProcessLink
 
-    words = config.id, str(config.state_dir / "guard")
+    words = config.id, str(config.state_dir / "guard"), str(config.realtime)
     return RemoteGuard(
         reactor,
         lambda received, lost: ProcessLink(reactor, words, os.environ, received, lost),
@@ -184,6 +197,15 @@ def _kernel(reactor: Any) -> Kernel:
     from flip.addresses.linux import LinuxKernel
 
     return LinuxKernel(reactor)
+
+
+def _echo(config: Config, reactor: Any) -> Echo | None:
+    """What pings the witnesses, where there are some."""
+    if config.witness is None:
+        return None
+    from flip.membership.ping import Ping
+
+    return Ping(reactor, random.SystemRandom())
 
 
 def _end_now(number: int, frame: object) -> None:

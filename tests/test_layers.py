@@ -26,12 +26,14 @@ LAYERS: dict[str, set[str]] = {
     "flip.errors": set(),
     "flip.log": set(),
     "flip.addresses": {"flip.hooks"},  # for its frames
+    "flip.realtime": set(),
     "flip.config": set(),
     "flip.wire": {"flip.config"},
     "flip.membership": {"flip.config", "flip.wire"},
     "flip.allocation": {"flip.config"},
     "flip.holdings": {
         "flip.addresses", "flip.config", "flip.wire", "flip.membership", "flip.allocation",
+        "flip.realtime",
     },
     "flip.control": {
         "flip.addresses", "flip.config", "flip.wire", "flip.membership", "flip.allocation",
@@ -45,7 +47,7 @@ LAYERS: dict[str, set[str]] = {
     "flip.tap": {
         "flip.addresses", "flip.config", "flip.wire", "flip.membership", "flip.allocation",
         "flip.holdings",
-        "flip.control", "flip.node",
+        "flip.control", "flip.node", "flip.realtime",
     },
     "flip.simulation": {
         "flip.addresses", "flip.config", "flip.wire", "flip.membership", "flip.allocation",

@@ -7,8 +7,10 @@ import json
 import os
 import socket
 import sys
+from socket import AF_INET, AF_INET6
 from typing import TYPE_CHECKING, Any
 
+from flip import realtime
 from flip.cli.arguments import BAD_CONFIGURATION, add_config
 from flip.cli.page import Cell, Page
 from flip.config import Config, Problem, load
@@ -65,13 +67,31 @@ def _warnings(config: Config) -> list[Problem]:
     warnings = [*config.warnings]
     address = config.bind or config.me.ip
     try:
-        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+        with socket.socket(AF_INET6 if ":" in address else AF_INET) as probe:
             probe.bind((address, 0))
     except OSError as error:
         where = ("bind",) if config.bind else ("servers", config.id, "ip")
         message = f"{address} cannot be bound here ({error.strerror}); on the node it must"
         warnings.append(Fault(where, message).problem)
+    warnings += _not_permitted(config)
     return warnings
+
+
+def _not_permitted(config: Config) -> list[Problem]:
+    """What this user may not do here; the node's may."""
+    from flip.membership import ping_socket
+
+    found: list[Problem] = []
+    if config.witness is not None:
+        addresses = config.witness.addresses
+        families = [AF_INET6 if ":" in address else AF_INET for address in addresses]
+        missing = ping_socket.complaint(families)
+        if missing is not None:
+            found.append(Fault(("witness",), f"cannot be pinged here: {missing}").problem)
+    missing = realtime.complaint(config.realtime)
+    if missing is not None:
+        found.append(Fault(("realtime",), f"not permitted here: {missing}").problem)
+    return found
 
 
 def _print_warnings(config: Config, page: Page) -> None:

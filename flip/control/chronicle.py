@@ -5,6 +5,7 @@ from __future__ import annotations
 from flip.config import Config
 from flip.holdings.journal import Journal
 from flip.log import Logger
+from flip.membership.member import OPERATOR, spoken
 from flip.membership.roster import Change, State
 from flip.membership.service import Membership
 from flip.wire.messages import Status
@@ -62,7 +63,9 @@ class Chronicle:
 
     def _changed(self, change: Change) -> None:
         mine = change.member == self._config.id
-        if change.new_votes and not mine and change.state in (State.PROBABLY_DOWN, State.DOWN):
+        if OPERATOR in change.new_votes and not mine:
+            self._report_confirmation(change.member)
+        elif change.new_votes and not mine and change.state in (State.PROBABLY_DOWN, State.DOWN):
             self._report_votes(change)
         if change.state is change.state_before:
             self._report_life(change)
@@ -78,7 +81,7 @@ class Chronicle:
         # In a large cluster hundreds vote: a line for each would say nothing more.
         if votes.bit_length() == before.bit_length() and before >= VOTES_TOLD and doubtful:
             return
-        voters = sorted(change.votes)
+        voters = spoken(change.votes)
         if len(voters) > 2 * VOTES_TOLD:
             voters[VOTES_TOLD:] = [f"{len(voters) - VOTES_TOLD} others"]
         text = f"{', '.join(voters)} cannot reach it (votes {votes}/{self._config.quorum})"
@@ -86,6 +89,11 @@ class Chronicle:
             self._note("probably-down", f"{change.member} is probably down: {text}")
         elif change.state_before is not State.DOWN:
             self._note("down", f"quorum reached, {change.member} is down: {text}")
+
+    def _report_confirmation(self, member: str) -> None:
+        text = f"an operator confirmed that {member} is off: it counts as down until it returns"
+        _log.critical("{text}", text=text)
+        self._journal.note_event("confirmed-down", text)
 
     def _report_life(self, change: Change) -> None:
         before, after = change.record_before, change.record
@@ -100,17 +108,22 @@ class Chronicle:
             self._note("leaving", f"{change.member} is leaving")
 
     def _touch_changed(self) -> None:
-        membership = self._membership
-        needed, all = self._config.quorum, len(self._config.servers)
+        membership, touch = self._membership, self._membership.touch
+        needed, all = (
+            touch.needed(witnessed=touch.witnessed(touch.epoch)),
+            len(self._config.servers),
+        )
         if membership.in_touch != self._in_touch:
             self._in_touch = membership.in_touch
-            reached = all - len(membership.touch.unreachable())
+            reached = all - len(touch.unreachable())
             if self._in_touch:
                 self._note("in-touch", f"in touch with a quorum ({needed} of {all} needed)")
             else:
                 reaches = f"it reaches {reached} of {all}, itself included, and needs {needed}"
                 if reached >= needed:
                     reaches = "it waits for fresh answers"
+                elif reached >= touch.needed(witnessed=True):
+                    reaches += ", as no witness answers"
                 text = f"NOT in touch with a quorum: {reaches}; takes nothing over until it is"
                 self.warn("out-of-touch", text)
         if membership.settled != self._settled:

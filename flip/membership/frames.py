@@ -7,6 +7,8 @@ one. The first byte of a frame's payload says whether more frames follow.
 
 from __future__ import annotations
 
+import socket
+
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime, ITCPTransport
 from twisted.internet.protocol import connectionDone
@@ -14,6 +16,7 @@ from twisted.protocols.basic import Int32StringReceiver
 from twisted.python.failure import Failure
 
 from flip.errors import MalformedPacket, SyncFailed, WireError
+from flip.membership.port import mark
 from flip.wire.messages import SyncMessage, decode_sync, encode
 from flip.wire.seal import Channel, Seal
 
@@ -46,6 +49,9 @@ class SyncProtocol(Int32StringReceiver):
     def connectionMade(self) -> None:
         """Nobody may hold a connection open for longer than an exchange takes."""
         self._limit = self._clock.callLater(TIME_LIMIT, self._time_out)
+        handle = getattr(self.transport, "getHandle", lambda: None)()
+        if isinstance(handle, socket.socket):  # and not one of a simulated network
+            mark(handle)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell whoever waits."""

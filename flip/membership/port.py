@@ -109,4 +109,4 @@ def mark(sock: socket.socket) -> None:
         else:
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, CS6)
     except OSError as error:
-        _log.warn("gossip cannot be marked CS6: {error}", error=error)
+        _log.warn("what is sent to members cannot be marked CS6: {error}", error=error)

@@ -94,6 +94,11 @@ class Witness:
         """Why no answer comes, as far as this host knows."""
         return self._echo.trouble
 
+    @property
+    def missing(self) -> bool:
+        """Whether it is known that none of them answers."""
+        return self._was_reached is False
+
     def reached(self, since: float = NEVER) -> bool:
         """Whether one of them has answered what was asked since then, and not too long ago."""
         return self._newest >= max(since, self._clock.seconds() - self._timeout)

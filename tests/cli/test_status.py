@@ -47,6 +47,7 @@ STATUS: dict[str, Any] = {
     "health": 0,
     "config": {"path": "/etc/flip/flip.json", "digest": "a1b2c3d4e5f60718", "version": 0},
     "uptime": 11520.3,
+    "witness": None,
     "members": {
         "flip1": {
             **MEMBER,

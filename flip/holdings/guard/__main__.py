@@ -1,4 +1,4 @@
-"""``python -IS .../flip/holdings/guard NODE LOCK``: the guard's process.
+"""``python -IS .../flip/holdings/guard NODE LOCK [PRIORITY]``: the guard's process.
 
 Its standard input is the connection to the daemon. It never imports Twisted, or
 anything else that is not Python's own: it starts in some 30 ms and stays small.
@@ -25,13 +25,17 @@ LINE = 2048  # bytes: a pipe that can be written takes so much at once
 def main() -> None:
     """Be the guard of a node until it is not needed any more."""
     sys.path.insert(0, ROOT)  # without site, flip is where this file is
+    from flip import realtime
     from flip.holdings.guard.loop import Loop
 
-    node, lock = sys.argv[1:]
+    node, lock, *priority = sys.argv[1:]
     with suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as name:
         name.write("flip-guard")
     niceness = os.getpriority(os.PRIO_PROCESS, 0)
     _be_preferred()
+    missing = realtime.enter(int(priority[0])) if priority else None
+    if missing is not None:
+        _say(node, f"the guard is not real-time: {missing}")
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
         # All data points are let go of at once, with three descriptors each.

@@ -29,7 +29,7 @@ class ProcessLink(LineOnlyReceiver):
     """A guard's process and the connection to it; see `flip.holdings.guard.daemon.Link`.
 
     :param reactor: for IReactorSocket and IReactorTime.
-    :param words: what the guard is told: the node's id, the path of its lock.
+    :param words: what the guard is told: the node's id, the path of its lock, maybe a priority.
     :raises OSError: it cannot be started.
     """
 

@@ -49,6 +49,7 @@ class Truth(Observer):
         self._running = 0
         self._known = -1  # the epoch that these are of
         self._reached: dict[str, int] = {}  # whom each reaches, in the epoch that was looked at
+        self._needed: dict[str, int] = {}  # how many each has to reach, then
         self._since: dict[str, float] = {}
         self._judged = -1
 
@@ -141,18 +142,31 @@ class Truth(Observer):
     def reached(self, id: str) -> int:
         """The same, if only through one other (ping-req)."""
         near = self.neighbours(id)
-        if near.bit_count() >= self.world.base.quorum:
+        if near.bit_count() >= max(self.world.base.quorum, self.needed(id)):
             return near  # more would change nothing
         for other in self.ids(near):
             near |= self.neighbours(other)
         return near
 
     def isolated(self, id: str) -> bool:
-        """Whether a machine reaches no quorum."""
+        """Whether a machine reaches no quorum, by itself or with what an operator said."""
         if self._judged != self.epoch:
             self._judge()
-        reached = self._reached.get(id)
-        return reached is not None and reached.bit_count() < self.world.base.quorum
+        if id not in self._reached:
+            return False
+        node = self.world.machines[id].node
+        confirmed = len(node.parts.membership.roster.confirmed) if node is not None else 0
+        return self._reached[id].bit_count() + confirmed < self._needed[id]
+
+    def needed(self, id: str) -> int:
+        """How many machines, itself included, a machine has to reach: fewer with a witness."""
+        base = self.world.base
+        if base.witness is None:
+            return base.quorum
+        here, network = self.world.machines[id].address, self.world.network
+        if any(network.mutual(here, witness) for witness in base.witness.addresses):
+            return base.quorum - 1
+        return max(base.quorum, len(base.servers) // 2 + 1)
 
     def alone(self, id: str) -> float:
         """For how many seconds a machine has reached the same few, and no quorum; 0 if it does."""
@@ -161,9 +175,9 @@ class Truth(Observer):
     def _judge(self) -> None:
         self._judged = self.epoch
         for id in self.world.machines:
-            reached = self.reached(id)
-            if self._reached.get(id) != reached:
-                self._reached[id] = reached
+            reached, needed = self.reached(id), self.needed(id)
+            if (self._reached.get(id), self._needed.get(id)) != (reached, needed):
+                self._reached[id], self._needed[id] = reached, needed
                 self._since[id] = self.world.now
 
     def quorum_side(self) -> list[str]:
