@@ -43,8 +43,9 @@ class Address(NamedTuple):
 class Assigned(NamedTuple):
     """How an address that is there was put there.
 
-    :ivar until: when the kernel removes it by itself, in seconds of the reactor; None: never.
-        It may be up to a second early: the kernel tells only whole seconds.
+    :ivar until: when its lifetime ends, in seconds of the reactor; None: never. The kernel looks
+        at most once a second, so it may remove the address up to a second later; and it tells
+        whole seconds only, rounded up, so that this may itself be up to a second late.
     :ivar label: what follows ``INTERFACE:`` in an IPv4 address's label; IPv6 has none.
     :ivar marked: whether it has flip's `PROTOCOL`; before Linux 5.18 none has.
     :ivar serving: whether the kernel answers for it: it does not while duplicate address
