@@ -214,6 +214,10 @@ class Lab:
             for found in [[one for pid in self._processes(node) for one in _usage(pid)]]
         ]
 
+    def spare(self, process: subprocess.Popen[str]) -> None:
+        """Count a process that was started on a node as one of the instruments."""
+        self._instruments.add(process.pid)
+
     def _processes(self, node: int) -> list[int]:
         """Those of the program on a node."""
         namespace = self.network.nodes[node].namespace
@@ -228,7 +232,7 @@ class Lab:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             cwd=ROOT,
         )  # fmt: skip
-        self._instruments.add(process.pid)
+        self.spare(process)
         return process
 
     def _watch(self, node: int, responder: subprocess.Popen[str]) -> None:

@@ -20,6 +20,7 @@ from tests.network.namespaces import Host
 
 NET6 = "fd78::/64"
 LEASE = 3000  # milliseconds
+_ASSIGNED = re.compile(r"inet6? (\S+)/")
 WATCHED = re.compile(r"10\.78\.|fd78::")
 _STAMP = re.compile(r"^\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d{6})\]?\s*")
 
@@ -41,15 +42,17 @@ def sixth(address: str) -> str:
 
 
 class Witness:
-    """Commands that report, on several hosts; their lines are put in order of time."""
+    """Commands that report, on the hosts of a lab; their lines are put in order of time."""
 
-    def __init__(self) -> None:
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
         self._said: list[tuple[str, subprocess.Popen[str]]] = []
         self._marks: list[tuple[str, str, str]] = []
 
     def hear(self, where: str, host: Host, *words: str) -> None:
         """Start a command that says when things happen, a line each."""
         process = host.popen(*words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._lab.spare(process)
         self._said.append((where, process))
 
     def mark(self, words: str) -> None:
@@ -57,15 +60,26 @@ class Witness:
         stamp = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
         self._marks.append((stamp, "---", words))
 
-    def lines(self) -> Iterator[str]:
+    def lines(self) -> list[str]:
         """End the commands; what they and the marks said of the addresses."""
         found = list(self._marks)
         for where, process in self._said:
             process.send_signal(signal.SIGINT)
             output, _ = process.communicate(timeout=10)
             found += [(stamp, where, words) for stamp, words in stamped(output.splitlines())]
-        for stamp, where, words in sorted(found):
-            yield f"{stamp[11:23]}  {where:<7} {words}"
+        return list(page(sorted(found)))
+
+
+def page(found: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+    """Lines to print, without the renewals of addresses that a node has already."""
+    there: dict[tuple[str, str], bool] = {}
+    for stamp, where, words in found:
+        if address := _ASSIGNED.search(words):
+            present = not words.startswith("Deleted")
+            if there.get((where, address[1])) == present:
+                continue
+            there[where, address[1]] = present
+        yield f"{stamp[11:23]}  {where:<7} {words}"
 
 
 def stamped(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -85,7 +99,7 @@ def stage(addresses: int) -> Iterator[tuple[Lab, Witness]]:
     ):
         lab.network.client.run("ip", "-6", "route", "add", NET6, "dev", INTERFACE)
         lab.start()
-        witness = Witness()
+        witness = Witness(lab)
         for node, host in enumerate(lab.network.nodes):
             words = ["ip", "-ts", "-o", "monitor", "address"]
             witness.hear(lab.program.name(node), host, *words)
@@ -102,7 +116,10 @@ def excerpts() -> None:
         witness.mark(f"{lab.program.name(target)} crashes: no power")
         lab.crash(target)
         lab.calm(7, 15)
-        print("A takeover: `ip monitor address` on each node, tcpdump on the client\n")
+        print(
+            "A takeover: `ip monitor address` on each node (without renewals), tcpdump on the client"
+        )
+        print()
         print("\n".join(witness.lines()), end="\n\n")
     with stage(2) as (lab, witness):
         (target,) = lab.owners()[lab.addresses[0]]
