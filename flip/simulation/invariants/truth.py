@@ -184,7 +184,7 @@ class Truth(Observer):
         """Machines that all reach one another and nobody else, and are a quorum; or none."""
         for id in self._ids_running():
             side = self.neighbours(id)
-            if side.bit_count() >= self.world.base.quorum:
+            if side.bit_count() >= self.needed(id):
                 ids = self.ids(side)
                 return ids if all(self.neighbours(other) == side for other in ids) else []
         return []
