@@ -27,7 +27,14 @@ class KernelGuard:
 
     def run(self, call: HookCall) -> Deferred[HookResult]:
         """Run a call; `alive` fails when less than a second is left until its deadline."""
-        return self._provider.run(call)
+        done = self._provider.run(call)
+        if call.event == "alive":
+            done.addCallback(self._begun, (call.system, call.datum))
+        return done
+
+    def _begun(self, result: HookResult, point: Point) -> HookResult:
+        self._upkeep.be_exact((point,))
+        return result
 
     def arm(self, deadlines: Mapping[Point, Deadline]) -> None:
         """Renew the lifetimes of what is here by its new deadline, in one batch."""

@@ -18,6 +18,7 @@ from flip.holdings.guard.interface import Point
 # that is put or ends makes it look. What is left is for our own way to the kernel.
 LATENESS = KERNEL_DELAY / 1000
 SLACK = 0.1  # seconds of it: from reading the clock until the kernel has been told
+LEAD = 0.05  # seconds before a second is over, for a timer that is not to miss it
 SHORTEST = 1  # second; 0 would be invalid
 
 
@@ -72,9 +73,11 @@ class Lifetimes:
     def exact(self, point: Point, now: float) -> float | None:
         """When to renew an exclusive data point so that no part of a second is lost.
 
-        The kernel's whole seconds end up to one before the deadline; they end at the deadline
-        when they are counted from this moment on. None: not before a new deadline.
+        The kernel's whole seconds end up to one before the deadline; they end just before it
+        when they are counted from this moment on. None: it is so, until a new deadline.
         """
         left = self.deadlines.get(point, -math.inf) - now
-        whole = math.floor(left)
-        return None if whole < SHORTEST or left == whole else now + (left - whole)
+        if left < SHORTEST:
+            return None
+        beyond = left - math.floor(left)
+        return None if beyond <= 2 * LEAD else now + beyond - LEAD

@@ -73,8 +73,9 @@ class Repair:
         if link is None or not link.up:
             return
         here = [kept for kept in self._keeping if kept.assignment.interface == name]
+        whole = [kept for kept in here if not kept.missing]
         self._upkeep.renew([kept.point for kept in here if kept.missing])
-        self._restored([kept for kept in here if not kept.missing])
+        self._restored(whole)
 
     def _look(self) -> None:
         vanished, self._vanished = self._vanished, []
