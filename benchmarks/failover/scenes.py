@@ -116,10 +116,8 @@ def excerpts() -> None:
         witness.mark(f"{lab.program.name(target)} crashes: no power")
         lab.crash(target)
         lab.calm(7, 15)
-        print(
-            "A takeover: `ip monitor address` on each node (without renewals), tcpdump on the client"
-        )
-        print()
+        print("A takeover, by `ip monitor address` on each node and tcpdump on the client")
+        print("(renewals left out)\n")
         print("\n".join(witness.lines()), end="\n\n")
     with stage(2) as (lab, witness):
         (target,) = lab.owners()[lab.addresses[0]]

@@ -19,7 +19,7 @@ from benchmarks.failover.service import PORT
 ROOT = Path(__file__).parents[2]
 LOOPS = 4
 STAY = 8.0  # seconds of each part
-SECONDS = 4 * STAY + 15  # for which the client asks: longer than it all takes
+SECONDS = 2.5 * STAY + 2  # for which the client asks: longer than it all takes
 CHECK = {
     "http": f"http://127.0.0.1:{PORT}/",
     "interval": 500,
@@ -38,7 +38,10 @@ class CheckedFlip(Flip):
     def start(self, node: int) -> None:
         """Start the service first: a node is not fit without."""
         words = ["serve", self.name(node), str(self.broken(node))]
-        self.host(node).popen(sys.executable, "-m", "benchmarks.failover.service", *words, cwd=ROOT)
+        self.host(node).popen(
+            sys.executable, "-m", "benchmarks.failover.service", *words,
+            stderr=subprocess.DEVNULL, cwd=ROOT,
+        )  # fmt: skip
         super().start(node)
 
     def broken(self, node: int) -> Path:
@@ -65,6 +68,8 @@ def show() -> None:
                 "ask", f"http://{address}:{PORT}/", str(SECONDS),
                 stdout=subprocess.PIPE, text=True, cwd=ROOT,
             )  # fmt: skip
+            assert client.stdout is not None
+            client.stdout.readline()  # it has begun
             begin = time.monotonic()
             time.sleep(STAY / 2)
             marks = {time.monotonic() - begin: f"{name} begins to answer 503"}
