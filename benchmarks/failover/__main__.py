@@ -15,21 +15,21 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.failover import leak, scenes, unfit
 from benchmarks.failover.contest import PROGRAMS
 from benchmarks.failover.ending import end_in_order
 from benchmarks.failover.faults import FAULTS
 from benchmarks.failover.goals import verdicts
 from benchmarks.failover.grid import Grid, Results, trials
 from benchmarks.failover.programs import missing
-from benchmarks.failover.scenes import excerpts
 from benchmarks.failover.table import lines
-from benchmarks.failover.unfit import show
 from tests.network.namespaces import unavailable
 
 TOOLS = ("ip", "bridge", "nft")
 SCENES = {
-    "excerpt": ("print what kernels and wire say of a takeover, and of a lease", excerpts),
-    "service-check": ("print what clients see of a service that fails under load", show),
+    "excerpt": ("print what kernels and wire say of a takeover, and of a lease", scenes.excerpts),
+    "leak": ("10,000 handoffs: print what the daemons have of memory and files", leak.show),
+    "service-check": ("print what clients see of a service that fails under load", unfit.show),
 }
 QUICK = ("crash", "stop", "return", "agent", "freeze")
 USUAL = [name for name, entry in PROGRAMS.items() if entry.usual]
@@ -93,8 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _show(name: str) -> int:
     if not _possible(["tcpdump"]):
         return 2
-    SCENES[name][1]()
-    return 0
+    return int(SCENES[name][1]() is False)
 
 
 def _possible(needed: Sequence[str]) -> bool:

@@ -73,6 +73,10 @@ class Program(ABC):
         """Wait for the end of a daemon that has been told or made to end."""
         self._running.pop(node).wait(STOP_LIMIT)
 
+    def pid(self, node: int) -> int:
+        """The process of a daemon."""
+        return self._running[node].pid
+
     def failed(self) -> str | None:
         """Which daemon has ended by itself, and its last words; None when all run."""
         for node, process in self._running.items():
