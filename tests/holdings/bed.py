@@ -161,7 +161,11 @@ class Hooks:
         assert point not in self.running, f"two hooks of {point} at once"
         self.calls.append(call)
         self.started.append(f"{call.event} {call.datum}")
-        self.running[point] = Deferred()
+
+        def killed(_: object) -> None:
+            del self.running[point]
+
+        self.running[point] = Deferred(killed)
         return self.running[point]
 
     def news(self) -> list[str]:
@@ -209,7 +213,7 @@ def asking(config: Config, clock: Clock, wire: Wire, guard: Guard | None = None)
         rng,
         wire.post(),
         Numbers(5, rng, lambda generation: None),
-        {} if guard is None else {one: guard for one in config.me.systems},
+        {} if guard is None else dict.fromkeys(config.me.systems, guard),
         wall=lambda: NOON + clock.seconds(),
         note=lambda kind, text: None,
     )

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.config import Config
+from flip.holdings.hooks import Hook
 from flip.holdings.journal import Held, Journal
 from flip.holdings.keeper import Keeper
 from flip.wire.messages import Status
@@ -66,13 +67,18 @@ class KeeperTestCase(SynchronousTestCase):
             self.membership.as_membership(),
             self.journal,
             self.hooks,
-            dict.fromkeys(names, HOOKS),
+            {name: self.hooks_of(name) for name in names},
             asking(self.config, self.clock, self.wire),
         )
         self.keeper.start()
         for other in self.config.servers:
             if other != "me":
                 self.others.say(other, digest=self.config.digest, status=hear)
+
+    def hooks_of(self, name: str) -> dict[str, Hook]:
+        """What was found of a system's hooks."""
+        looks = {"verify": Hook("verify", ("/hooks/verify",))}
+        return HOOKS | (looks if self.config.systems[name].verify else {})
 
     def open_journal(self, left: tuple[Held, ...], *, clean: bool) -> Journal:
         directory = Path(self.mktemp())

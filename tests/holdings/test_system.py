@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hamcrest import (
     assert_that,
@@ -40,6 +40,8 @@ class SystemTestCase(SynchronousTestCase):
     The other members are there and claim nothing, unless a test says otherwise.
     """
 
+    found: ClassVar = HOOKS
+
     def setUp(self) -> None:
         self.clock = Clock()
         self.hooks = Hooks()
@@ -63,7 +65,7 @@ class SystemTestCase(SynchronousTestCase):
         self.keeper = SystemKeeper(
             "me",
             self.config.systems["ip"],
-            HOOKS,
+            self.found,
             self.clock,
             self.outlook,
             self.journal,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from hamcrest import assert_that, contains_inanyorder, empty, equal_to, has_length
 
 from flip.errors import HookFailed
-from flip.holdings.call import HookCall
+from flip.holdings.call import Hook, HookCall
 from flip.wire.claims import Phase
+from tests.holdings.bed import HOOKS
 from tests.holdings.test_system import SystemTestCase
 
 
@@ -247,3 +250,45 @@ class StartTests(PermitTestCase):
             self.settle()
         assert_that(self.given.news(), empty())
         assert_that(self.keeper.claims()["a"], equal_to(Phase.RELEASING))
+
+
+class LookTests(PermitTestCase):
+    """A look at what is held never extends the right to it."""
+
+    found: ClassVar = HOOKS | {"verify": Hook("verify", ("/hooks/verify",))}
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.build(exclusive=True, hook_timeout=1.0, verify="verify", check_interval=30.0)
+        self.keeper.remember((), complete=True)
+        self.clock.advance(0)
+        self.addCleanup(self.keeper.stop)
+        self.keeper.mark_all()
+        self.settle()
+        for _, datum in list(self.hooks.running):
+            self.hooks.succeed(datum)
+        self.settle()
+        self.hold("a")
+
+    def test_lapses_meanwhile(self) -> None:
+        """When the right goes `down` runs at once, and the look is ended."""
+        self.clock.advance(30)
+        assert_that(self.hooks.news(), equal_to(["check a"]))
+        assert_that(self.take("a"), equal_to(["down a"]))
+
+    def test_gone(self) -> None:
+        """To make it live again takes the right, as ever."""
+        self.clock.advance(30)
+        self.given.given.clear()
+        self.hooks.news()
+        self.hooks.fail("a")
+        assert_that(self.settle(), equal_to(["down a"]))
+
+    def test_nothing_is_kept(self) -> None:
+        """What an earlier life left is let go of first, whatever a look would say."""
+        self.given.given.clear()
+        self.build(exclusive=True, hook_timeout=1.0, verify="verify")
+        self.keeper.remember((), complete=True)
+        self.addCleanup(self.keeper.stop)
+        self.keeper.plan({}, frozenset("ab"))
+        assert_that(self.settle(), contains_inanyorder("down a", "down b"))

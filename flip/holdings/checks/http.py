@@ -9,18 +9,20 @@ from __future__ import annotations
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, ITCPTransport
+from twisted.internet.endpoints import wrapClientTLS
+from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, ResponseFailed
+from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, ResponseFailed
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IResponse
+from twisted.web.iweb import IAgentEndpointFactory, IResponse
+from zope.interface import implementer
 
 import flip
 from flip.config import Check
 from flip.errors import CheckFailed
 from flip.holdings.checks.deadline import within
-from flip.holdings.checks.tcp import described
+from flip.holdings.checks.tcp import described, endpoint
 
 LONGEST_BODY = 65536  # bytes that are read, to leave the connection in good manners
 
@@ -29,13 +31,12 @@ class HttpProbe:
     """Sends a GET and looks at the status; redirections are not followed.
 
     :param reactor: for IReactorTCP, IReactorTime and name resolution.
-    :param agent: sends the request; by default one that verifies certificates.
     """
 
-    def __init__(self, reactor: Any, check: Check, agent: IAgent | None = None) -> None:
+    def __init__(self, reactor: Any, check: Check) -> None:
         self._reactor = reactor
         self._check = check
-        self._agent = agent or Agent(reactor)
+        self._agent = Agent.usingEndpointFactory(reactor, _Endpoints(reactor))
         self._headers = Headers({"User-Agent": [f"flip/{flip.__version__}"]})
 
     def look(self) -> Deferred[None]:
@@ -58,6 +59,22 @@ class HttpProbe:
         else:
             reason = described(failure)
         raise CheckFailed(f"{self._check.target}: {reason}")
+
+
+@implementer(IAgentEndpointFactory)
+class _Endpoints:
+    """Where to connect to for a URL; certificates are verified, as a browser does."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        target = endpoint(self._reactor, uri.host.decode("ascii").strip("[]"), uri.port)
+        if uri.scheme == b"http":
+            return target
+        return wrapClientTLS(
+            BrowserLikePolicyForHTTPS().creatorForNetloc(uri.host, uri.port), target
+        )
 
 
 class _Ignored(Protocol):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectError
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 
@@ -15,6 +17,8 @@ from flip.config import Check
 from flip.config.checks import host_and_port
 from flip.errors import CheckFailed
 from flip.holdings.checks.deadline import within
+
+ATTEMPT_DELAY = 0.05  # seconds between attempts at two addresses of one name
 
 
 class TcpProbe:
@@ -28,7 +32,7 @@ class TcpProbe:
         self._target = check.target
         self._timeout = check.timeout
         host, port = host_and_port(check.target)
-        self._endpoint = HostnameEndpoint(reactor, host.encode("idna"), port)
+        self._endpoint = endpoint(reactor, host, port)
 
     def look(self) -> Deferred[None]:
         """Fails with `CheckFailed`: refused, unreachable, silent, or an unknown name."""
@@ -38,6 +42,19 @@ class TcpProbe:
 
     def _failed(self, failure: Failure) -> None:
         raise CheckFailed(f"{self._target}: {described(failure)}")
+
+
+def endpoint(reactor: Any, host: str, port: int) -> IStreamClientEndpoint:
+    """Where to connect to.
+
+    Twisted's endpoint for names tells a refusal only after the delay in which it might have
+    tried another address: for an address there is none to wait for.
+    """
+    if isIPAddress(host):
+        return TCP4ClientEndpoint(reactor, host, port)
+    if isIPv6Address(host):
+        return TCP6ClientEndpoint(reactor, host, port)
+    return HostnameEndpoint(reactor, host.encode("idna"), port, attemptDelay=ATTEMPT_DELAY)
 
 
 def described(failure: Failure) -> str:
