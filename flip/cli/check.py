@@ -82,6 +82,14 @@ def _not_permitted(config: Config) -> list[Problem]:
     from flip.membership import ping_socket
 
     found: list[Problem] = []
+    provided = [name for name in config.me.systems if config.systems[name].provider is not None]
+    if provided:
+        from flip.addresses import capabilities
+
+        missing = capabilities.complaint(capabilities.missing())
+        if missing is not None:
+            where = ("cluster", "system", provided[0], "provider")
+            found.append(Fault(where, f"not permitted here: {missing}").problem)
     if config.witness is not None:
         addresses = config.witness.addresses
         families = [AF_INET6 if ":" in address else AF_INET for address in addresses]

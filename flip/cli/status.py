@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from flip.cli import exclusive
+from flip.cli import addresses, exclusive
 from flip.cli.arguments import add_node, control_socket
 from flip.cli.page import Cell, Page, Row, lasted, listing
 
@@ -46,6 +46,7 @@ def show(status: Status, page: Page) -> None:
     _show_node(status, page)
     _show_members(status, page)
     _show_systems(status, page)
+    addresses.show(status, page)
     exclusive.show(status, page)
     for event in sorted(status["events"], key=lambda event: event["time"])[-MOST_EVENTS:]:
         when = datetime.fromtimestamp(event["time"]).strftime("%d %b %H:%M:%S")

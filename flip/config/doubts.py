@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import stat
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Any
 
 from flip.config.addresses import normal
 from flip.config.fit import is_address
-from flip.config.places import Fault, place, shown
+from flip.config.places import Fault, Path, place, shown
 from flip.config.values import Config, Problem, System
 from flip.config.vocabulary import ONE_OWNER
 
@@ -95,11 +96,24 @@ def key(config: Config, host: Host) -> Iterator[Fault]:
 
 def interfaces(config: Config, host: Host) -> Iterator[Fault]:
     for name in config.me.systems:
-        interface = config.systems[name].config.get("interface")
-        if isinstance(interface, str) and interface not in host.interfaces:
-            known = ", ".join(host.interfaces) or "none"
-            message = f"this host has no interface {shown(interface)}; it has {known}"
-            yield Fault(("cluster", "system", name, "config", "interface"), message)
+        system = config.systems[name]
+        path: Path = ("cluster", "system", name)
+        places: list[tuple[Mapping[str, Any], Path]] = [(system.config, path)]
+        places += [
+            (system.special[id].config, (*path, "data", at))
+            for at, id in enumerate(system.data)
+            if id in system.special
+        ]
+        told: set[str] = set()
+        for settings, where in places:
+            interface = settings.get("interface")
+            if isinstance(interface, str) and interface not in (*host.interfaces, *told):
+                told.add(interface)
+                known = ", ".join(host.interfaces) or "none"
+                message = f"this host has no interface {shown(interface)}; it has {known}"
+                if system.provider is not None:
+                    message += ". Until it appears this node gets nothing of the system"
+                yield Fault((*where, "config", "interface"), message)
 
 
 def loopback(config: Config, host: Host) -> Iterator[Fault]:

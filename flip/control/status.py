@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import flip
-from flip.control import grants
+from flip.control import addresses, grants
 from flip.control.parts import Parts
 from flip.holdings.holding import Holding
 from flip.holdings.system import SystemKeeper
@@ -45,7 +45,10 @@ def status(node: Parts) -> dict[str, Any]:
       what each member says of itself; this node's own row is the truth.
     - `systems`: {name: {`type`, `wanted` [data points], `held` [data points],
       `failed` {data point: reason}, `waiting` {data point: why it is not yet as
-      wanted}, `ineligible` (why, or None), `standing`, `check`, `grants`}}: this node's own.
+      wanted}, `ineligible` (why, or None), `standing`, `check`, `grants`, `addresses`}}: this
+      node's own. `addresses` is None without the provider "address", else {data point:
+      {`interface`, `left` (for how many seconds the kernel keeps them without flip; None: for
+      ever), `missing` [addresses], `conflict` (the MAC of somebody who answers for it)}}.
       `check` is None without a health check, else {`fit` (None: no result yet), `for` (how long
       that has been so), `successes` and `failures` in a row, `reason` of the last failure, or
       None}. `grants` is None in
@@ -175,6 +178,7 @@ def _system(node: Parts, keeper: SystemKeeper) -> dict[str, Any]:
         "standing": node.keeper.fitness.standing(name).name.lower(),
         "check": _check(node, name),
         "grants": grants.claimed(node, name),
+        "addresses": addresses.kept(node, name),
     }
 
 
@@ -216,6 +220,9 @@ def _why_waiting(node: Parts, keeper: SystemKeeper, datum: str) -> str | None:
             f"{id} ({phase.name.lower() if phase else 'not heard from yet'})"
             for id, phase in sorted(claims.items())
         )
+    obstacle = node.keeper.outlook.obstacle(name, datum) if wanted else None
+    if obstacle is not None:
+        return obstacle
     if not wanted and holding.phase is not None:
         return f"{keeper.owners.get(datum, 'its next owner')} is not ready to take it"
     if wanted and holding.phase is Phase.TAKING:

@@ -91,6 +91,7 @@ STATUS: dict[str, Any] = {
             "standing": "fit",
             "check": None,
             "grants": None,
+            "addresses": None,
         }
     },
     "voting": {"silent": 0.0, "granted": {}},

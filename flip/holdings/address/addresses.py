@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
@@ -28,6 +28,19 @@ from flip.membership.roster import Roster
 
 RETRY = 5.0  # seconds between attempts to reach the kernel
 UNREACHED = "its addresses cannot be put"  # the cause of being unfit without a kernel
+
+
+class _Outside(NamedTuple):
+    """What goes by more than the kernel: the plan, and what is known of others."""
+
+    keeper: Keeper
+    links: Links
+    orphans: Orphans
+    conflicts: Conflicts
+
+    def obstacle(self, system: str, datum: str) -> str | None:
+        """Why a data point must not be taken yet although no present member claims it."""
+        return self.orphans.obstacle(system, datum) or self.conflicts.obstacle(system, datum)
 
 
 class Addresses:
@@ -60,10 +73,7 @@ class Addresses:
         self._again: IDelayedCall | None = None
         self._stopped = False
         self._note = note
-        self._keeper: Keeper | None = None
-        self._links: Links | None = None
-        self._orphans: Orphans | None = None
-        self._conflicts: Conflicts | None = None
+        self._outside: _Outside | None = None
         self._keeping = Keeping()
         self._lifetimes = Lifetimes(systems)
         self._announcer = Announcer(
@@ -110,16 +120,15 @@ class Addresses:
         :param keeper: told for which systems an interface is down, what this node may not hold
             any more since it stood still, and what must not be taken yet.
         """
-        self._keeper, self._roster = keeper, roster
-        self._links = Links(self._kernel, self._systems, keeper.fitness)
-        self._orphans = Orphans(
+        links = Links(self._kernel, self._systems, keeper.fitness)
+        orphans = Orphans(
             config,
             self._clock,
             roster,
             self._systems,
             lambda name: keeper.systems[name].mark_all(),
         )
-        self._conflicts = Conflicts(
+        conflicts = Conflicts(
             self._clock,
             self._kernel,
             roster,
@@ -130,18 +139,13 @@ class Addresses:
             mark=lambda name, datum: keeper.systems[name].mark((datum,)),
             note=self._note,
         )
-        roster.subscribe(self._orphans.learn)
-        roster.subscribe(self._conflicts.learn)
-        keeper.outlook.hinder(self.obstacle)
-        for observer in (self._repair, self._links):
-            self._kernel.observe(observer)
+        self._outside = _Outside(keeper, links, orphans, conflicts)
+        roster.subscribe(orphans.learn)
+        roster.subscribe(conflicts.learn)
+        keeper.outlook.hinder(self._outside.obstacle)
+        self._kernel.observe(self._repair)
+        self._kernel.observe(links)
         self._open()
-
-    def obstacle(self, system: str, datum: str) -> str | None:
-        """Why a data point must not be taken yet although no present member claims it."""
-        if self._orphans is None or self._conflicts is None:
-            return None
-        return self._orphans.obstacle(system, datum) or self._conflicts.obstacle(system, datum)
 
     def stop(self) -> None:
         """Do nothing more; addresses stay until the kernel ends them, if it does."""
@@ -152,9 +156,9 @@ class Addresses:
         self._upkeep.stop()
         self._repair.stop()
         self._announcer.stop()
-        for part in (self._orphans, self._conflicts):
-            if part is not None:
-                part.stop()
+        if self._outside is not None:
+            self._outside.orphans.stop()
+            self._outside.conflicts.stop()
         for _, loop in self._repeats:
             if loop.running:
                 loop.stop()
@@ -164,7 +168,8 @@ class Addresses:
         """What status tells of one data point; None where there is nothing to tell."""
         point = system, datum
         kept = self._keeping.by_point.get(point)
-        found = None if self._conflicts is None else self._conflicts.answered.get(point)
+        outside = self._outside
+        found = None if outside is None else outside.conflicts.answered.get(point)
         if kept is None and found is None:
             return None
         ends = None if kept is None else kept.ends
@@ -181,11 +186,11 @@ class Addresses:
     def _opened(self) -> None:
         if self._stopped:
             return
-        if self._keeper is not None and self._links is not None and self._conflicts is not None:
+        if self._outside is not None:
             for name in self._systems:
-                self._keeper.fitness.admit(UNREACHED, name)
-            self._links.look()
-            self._conflicts.ready = True
+                self._outside.keeper.fitness.admit(UNREACHED, name)
+            self._outside.links.look()
+            self._outside.conflicts.ready = True
         self._tell("kernel", None)
         self._upkeep.start()
         for seconds, loop in self._repeats:
@@ -196,15 +201,15 @@ class Addresses:
         if self._stopped:
             return
         reason = failure.getErrorMessage()
-        if self._keeper is not None and self._systems:
-            self._keeper.fitness.exclude(UNREACHED, None, tuple(self._systems))
+        if self._outside is not None and self._systems:
+            self._outside.keeper.fitness.exclude(UNREACHED, None, tuple(self._systems))
         self._tell("kernel", reason)
         self.provider.open(f"address: {reason}")
         self._again = self._clock.callLater(RETRY, self._open)
 
     def _lost(self, points: Sequence[Point]) -> None:
-        if self._keeper is not None:
-            self._keeper.lose(points)
+        if self._outside is not None:
+            self._outside.keeper.lose(points)
 
     def _tell(self, what: str, trouble: str | None) -> None:
         before = dict(self._troubles)
