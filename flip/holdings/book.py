@@ -39,7 +39,7 @@ class Book:
         for held in recorded:
             # Another hook that replaced the old one is trusted to know its work;
             # another interface in its configuration is another place to look at.
-            # so are other members.
+            # Other members are other places as well.
             as_now = (held.members, held.config) == self.present(held.datum)
             outdated = None if as_now else held
             self.holdings[held.datum] = Holding(Phase.UNSURE, recorded=True, outdated=outdated)

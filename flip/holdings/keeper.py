@@ -27,10 +27,11 @@ from flip.holdings.gate import Gate
 from flip.holdings.grants.asking import Asking
 from flip.holdings.grants.permit import Free
 from flip.holdings.hooks import Hook
-from flip.holdings.journal import Held, Journal
+from flip.holdings.journal import Journal
 from flip.holdings.last_word import LastWord
 from flip.holdings.leftovers import Leftovers
 from flip.holdings.outlook import SERVING, Outlook, rank
+from flip.holdings.overlap import Overlap
 from flip.holdings.system import SystemKeeper
 from flip.log import Logger
 from flip.membership.roster import Change
@@ -86,6 +87,8 @@ class Keeper:
         self._concerned: set[str] = set()
         self._last_word = LastWord(self.systems, self.divisions, self.outlook)
         self._emptied: list[Deferred[None]] = []
+        self._overlap = Overlap(self.systems, self.leftovers)
+        self.outlook.hinder(self._overlap.obstacle)
         systems = [config.systems[name] for name in hooks]
         self.gate = Gate(
             clock,
@@ -120,15 +123,7 @@ class Keeper:
 
     def start(self) -> None:
         """Claim what an earlier life may have left, and listen."""
-        leftovers = []
-        recorded: dict[str, list[Held]] = {name: [] for name in self.systems}
-        for held in self._journal.held():
-            keeper = self.systems.get(held.system)
-            if keeper is not None and held.datum in keeper.points:
-                recorded[held.system].append(held)
-            else:
-                leftovers.append(held)
-        self.leftovers.remember(leftovers)
+        recorded = self._overlap.remember(self._journal.held())
         with self._journal.batch():
             for name, keeper in self.systems.items():
                 keeper.remember(recorded[name], complete=self._journal.clean)
@@ -328,6 +323,7 @@ class Keeper:
         self._divide()
         self.distress.update()
         self._last_word.speak()
+        self._overlap.mark()
         with self._journal.batch():
             for keeper in self.systems.values():
                 keeper.consider()

@@ -19,6 +19,7 @@ from flip.wire.standing import Standing, standing
 
 Point = tuple[str, str]  # system, datum
 SERVING = (Phase.TAKING, Phase.HELD)
+STRENGTH = (Phase.TAKING, Phase.UNSURE, Phase.RELEASING, Phase.HELD)  # the last is in the way most
 
 
 def rank(record: Record) -> tuple[int, bytes]:
@@ -55,18 +56,30 @@ class Outlook:
         self._reachable = reachable
         self._claimants: defaultdict[Point, dict[str, Phase]] = defaultdict(dict)
         self._servers = {name: config.servers_of(name) for name in config.systems}
+        # Others may run a configuration in which a member of a group stands alone.
+        self._members = {
+            (name, point.id): [member for member in point.members if member != point.id]
+            for name, system in config.systems.items()
+            for point in system.special.values()
+        }
+        self._group = {
+            (name, member): (name, id)
+            for (name, id), rest in self._members.items()
+            for member in rest
+        }
         # A member not yet heard of in this life may hold anything (R2).
         self._unknown = set(roster.others)
-        self._obstacle: Callable[[str, str], str | None] = lambda system, datum: None
+        self._obstacles: list[Callable[[str, str], str | None]] = []
         self._planning: bool | None = None  # None: to be computed; asked for each data point
 
     def hinder(self, obstacle: Callable[[str, str], str | None]) -> None:
-        """Ask `obstacle` why a data point, given its system, must not be taken yet."""
-        self._obstacle = obstacle
+        """Ask `obstacle`, too, why a data point, given its system, must not be taken yet."""
+        self._obstacles.append(obstacle)
 
     def obstacle(self, system: str, datum: str) -> str | None:
         """Why a data point that no present member claims must not be taken yet."""
-        return self._obstacle(system, datum)
+        found = (obstacle(system, datum) for obstacle in self._obstacles)
+        return next((why for why in found if why is not None), None)
 
     def learn(self, change: Change) -> list[Point]:
         """Take in a change; returns the data points whose claims it touched."""
@@ -87,7 +100,7 @@ class Outlook:
                 self._claimants[point].pop(change.member, None)
                 if not self._claimants[point]:
                     del self._claimants[point]
-        return list(touched)
+        return [self._group.get(point, point) for point in touched]
 
     def standings(self, system: str) -> dict[str, Standing]:
         """What the system's servers that are here to stay say of themselves."""
@@ -139,6 +152,10 @@ class Outlook:
             for id, phase in self._claimants.get((system, datum), {}).items()
             if self._roster.present(id)
         }
+        for member in self._members.get((system, datum), ()):
+            for id, phase in self._claimants.get((system, member), {}).items():
+                if self._roster.present(id):
+                    found[id] = max(phase, found.get(id) or phase, key=STRENGTH.index)
         for id in self._unknown.intersection(self._servers[system]):
             if self._roster.present(id):
                 found[id] = None
@@ -147,9 +164,9 @@ class Outlook:
     def rivals(self, system: str, datum: str) -> Rivals:
         """What `claims` means, by phases and by whose configuration plans."""
         claims = self.claims(system, datum)
-        hindered = self._obstacle(system, datum) is not None
         if not claims:
-            return HINDERED if hindered else NO_RIVALS
+            return self.hindrance(system, datum)
+        hindered = self.obstacle(system, datum) is not None
         phases, mine = claims.values(), self.own_rank
         ranks = {id: self.rank_of(id) for id in claims}
         # What may be there, or is on its way out, is nothing to make room for.
@@ -161,6 +178,10 @@ class Outlook:
             outranked=any(rank is not None and rank > mine for rank in serving),
             outranking=all(rank is not None and rank < mine for rank in ranks.values()),
         )
+
+    def hindrance(self, system: str, datum: str) -> Rivals:
+        """What is in the way of a data point that nobody else's claims concern."""
+        return NO_RIVALS if self.obstacle(system, datum) is None else HINDERED
 
     def ready(self, id: str, system: str, datum: str) -> bool:
         """Whether a member can take a data point over now, or has it already.

@@ -21,7 +21,7 @@ from flip.holdings.grants.permit import Permit
 from flip.holdings.holding import Holding
 from flip.holdings.hooks import Hook
 from flip.holdings.journal import Held, Journal
-from flip.holdings.outlook import NO_RIVALS, Outlook
+from flip.holdings.outlook import Outlook
 from flip.holdings.slots import Slots, Urgency
 from flip.holdings.tally import Tally
 from flip.holdings.verification import CHECK, Verification
@@ -272,7 +272,7 @@ class SystemKeeper:
 
     def _decide(self, datum: str, holding: Holding) -> Step:
         outlook, name = self._outlook, self.system.name
-        rivals = outlook.rivals(name, datum) if self.single_owner else NO_RIVALS
+        rivals = (outlook.rivals if self.single_owner else outlook.hindrance)(name, datum)
         owner = self.owners.get(datum)
         return decide(
             Situation(

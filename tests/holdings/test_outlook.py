@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from flip.config import System
+from flip.config.values import Point
 from flip.holdings.outlook import Outlook
 from flip.membership.roster import Change, Claims
 from flip.wire.claims import Phase
@@ -26,13 +28,16 @@ class OutlookTestCase(SynchronousTestCase):
         self.build()
 
     def build(self, **settings: Any) -> None:
-        self.config = config(system(data="abc"), **settings)
+        self.config = config(self.system(), **settings)
         self.roster = roster_of(self.config)
         self.silent: set[str] = set()
         self.outlook = Outlook(self.config, self.roster, lambda id: id not in self.silent)
         self.others = Others(self.config, self.roster)
         self.touched: list[tuple[str, str]] = []
         self.roster.subscribe(self.learn)
+
+    def system(self) -> System:
+        return system(data="abc")
 
     def learn(self, change: Change) -> None:
         self.touched += self.outlook.learn(change)
@@ -209,3 +214,35 @@ class ConfigurationTests(OutlookTestCase):
         assert_that(self.outlook.rank_of("flip1"), none())
         self.others.say("flip1", config_version=3)
         assert_that(self.outlook.rank_of("flip1"), equal_to((3, self.config.digest)))
+
+
+class GroupTests(OutlookTestCase):
+    """Members of a group that stand alone in the configuration of others."""
+
+    def build(self, **settings: Any) -> None:
+        self.group = Point("a", ("a", "x", "y"), None, {})
+        super().build(**settings)
+        self.others.say("flip1")
+        self.others.say("flip2")
+        self.touched.clear()
+
+    def system(self) -> System:
+        return system(data="abc", special={"a": self.group})
+
+    def test_member(self) -> None:
+        """A claim of a member is one of the group, and touches that."""
+        self.others.say("flip1", {"ip": {"x": Phase.TAKING}})
+        assert_that(self.claims(), equal_to({"flip1": Phase.TAKING}))
+        assert_that(self.touched, equal_to([("ip", "a")]))
+
+    def test_several(self) -> None:
+        """Of several claims the one that is most in the way counts."""
+        claims = {"a": Phase.TAKING, "x": Phase.HELD, "y": Phase.UNSURE}
+        self.others.say("flip1", {"ip": claims})
+        self.others.say("flip2", {"ip": {"y": Phase.UNSURE, "x": Phase.TAKING}})
+        assert_that(self.claims(), equal_to({"flip1": Phase.HELD, "flip2": Phase.UNSURE}))
+
+    def test_others(self) -> None:
+        """It is nobody else's."""
+        self.others.say("flip1", {"ip": {"x": Phase.HELD, "z": Phase.HELD}})
+        assert_that([self.claims("b"), self.claims("z")], equal_to([{}, {"flip1": Phase.HELD}]))
