@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import count, islice
@@ -33,16 +34,22 @@ def survived(rule: str, most: int, first: int) -> tuple[int, Schedule | None, st
 
     :param most: how many to try.
     """
-    # Rules about exclusive systems need schedules of those, which have odd seeds.
-    seeds = count(first + 1, 2) if rule.startswith("E") else count(first, 2)
-    for number, seed in enumerate(islice(seeds, most)):
-        schedule = generate(seed)
+    for number, schedule in enumerate(islice(_concerned(rule, first), most)):
         try:
             with switched_off(rule):
                 play(schedule)
         except Violation as violation:
             return number, schedule, str(violation).splitlines()[0]
     return most, None, ""
+
+
+def _concerned(rule: str, first: int) -> Iterator[Schedule]:
+    """Schedules of systems such as a rule is about."""
+    # Those of exclusive systems have odd seeds.
+    seeds = count(first + 1, 2) if rule.startswith(("E", "AE")) else count(first, 2)
+    for schedule in map(generate, seeds):
+        if RULES[rule].concerns(schedule.config["cluster"]["system"]["s"]):
+            yield schedule
 
 
 def main(arguments: list[str] | None = None) -> int:

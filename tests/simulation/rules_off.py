@@ -8,9 +8,9 @@ then, and random schedules must find it out as well: `tests.simulation.mutations
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -51,18 +51,8 @@ from flip.membership.sweep import Sweep
 from flip.membership.touch import Touch
 from flip.wire.claims import Phase
 from flip.wire.messages import ClaimNumber, Record, Status, Update
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule.
-
-    :ivar says: what flip does by it.
-    :ivar patches: what stands in its place: object, attribute, replacement.
-    """
-
-    says: str
-    patches: Sequence[tuple[object, str, object]]
+from tests.simulation.address_rules_off import ADDRESS_RULES
+from tests.simulation.rule import Rule, nothing
 
 
 @contextmanager
@@ -72,10 +62,6 @@ def switched_off(name: str) -> Iterator[None]:
         for target, attribute, replacement in RULES[name].patches:
             stack.enter_context(patch.object(target, attribute, replacement))
         yield
-
-
-def _nothing(*args: object, **kw: object) -> None:
-    """What a rule does when it is off."""
 
 
 def _true(*args: object, **kw: object) -> bool:
@@ -380,18 +366,16 @@ RULES: Mapping[str, Rule] = {
     ),
     "R6": Rule(
         "Who keeps what another one held has the last word to the neighbours.",
-        [(LastWord, "heed", _nothing), (LastWord, "repeat", _nothing)],
+        [(LastWord, "heed", nothing), (LastWord, "repeat", nothing)],
     ),
     "R7": Rule(
         "The higher configuration plans.",
         [(Outlook, "planning", _true), (Outlook, "rank_of", _rank_like_ours)],
     ),
     "K5": Rule(
-        "What an older configuration left is let go of.", [(Leftovers, "remember", _nothing)]
+        "What an older configuration left is let go of.", [(Leftovers, "remember", nothing)]
     ),
-    "M5": Rule(
-        "The younger of two with one id gives way.", [(OwnRecord, "_meet_double", _nothing)]
-    ),
+    "M5": Rule("The younger of two with one id gives way.", [(OwnRecord, "_meet_double", nothing)]),
     "R8": Rule(
         "Who flaps stays out for a growing time.",
         [(flip.holdings.flapping, "penalty", _no_penalty)],
@@ -412,11 +396,11 @@ RULES: Mapping[str, Rule] = {
     ),
     "M3": Rule(
         "A packet's incarnation counts before the record arrives.",
-        [(Roster, "witness", _nothing)],
+        [(Roster, "witness", nothing)],
     ),
     "M4": Rule(
         "Who has fallen behind its own incarnation is told.",
-        [(GossipProtocol, "_show_its_own_record", _nothing)],
+        [(GossipProtocol, "_show_its_own_record", nothing)],
     ),
     "refutation": Rule(
         "Who hears votes against itself rises above them.",
@@ -426,8 +410,8 @@ RULES: Mapping[str, Rule] = {
         "A vote counts against the incarnation that it names.",
         [(Member, "votes", property(_votes_of_any_life))],
     ),
-    "vote": Rule("Whose probe fails votes.", [(Detector, "_vote", _nothing)]),
-    "D10": Rule("Own evidence stands against hearsay.", [(Detector, "_vote_early", _nothing)]),
+    "vote": Rule("Whose probe fails votes.", [(Detector, "_vote", nothing)]),
+    "D10": Rule("Own evidence stands against hearsay.", [(Detector, "_vote_early", nothing)]),
     "D4": Rule(
         "A vote accuses the incarnation known when the probe began.",
         [(Detector, "_vote", _accuse_present)],
@@ -446,7 +430,7 @@ RULES: Mapping[str, Rule] = {
         "A suspect is told first.", [(Dissemination, "updates", _suspects_are_not_told)]
     ),
     "anti-entropy": Rule(
-        "Who differs for long exchanges everything.", [(Reconciliation, "look", _nothing)]
+        "Who differs for long exchanges everything.", [(Reconciliation, "look", nothing)]
     ),
     "E1": Rule("A voter's grants are on its disk.", [(Voter, "__init__", _grants_are_forgotten)]),
     "E2": Rule(
@@ -482,7 +466,7 @@ RULES: Mapping[str, Rule] = {
     "E6": Rule(
         "A claim without its quorum is withdrawn.", [(Claimant, "expire", _never_withdrawn)]
     ),
-    "E7": Rule("Who is in the way is asked.", [(Post, "query", _nothing)]),
+    "E7": Rule("Who is in the way is asked.", [(Post, "query", nothing)]),
     "E8": Rule(
         "A holder renews in time, with every voter.",
         [(Terms, "renewal", property(_renewed_with_the_lease))],
@@ -490,11 +474,12 @@ RULES: Mapping[str, Rule] = {
     "E9": Rule("A quorum is a majority.", [(lease, "majority", _one_voter_is_enough)]),
     "E9-list": Rule(
         "Who goes by another list of voters is granted nothing.",
-        [(Voter, "objection", _nothing)],
+        [(Voter, "objection", nothing)],
     ),
     "E10": Rule("The guard lets go by itself.", [(Sentry, "_leave", _time_passes)]),
     "E-start": Rule(
         "A restarted holder runs `down` before it releases.",
         [(Claimant, "__init__", _nothing_is_left)],
     ),
+    **ADDRESS_RULES,
 }

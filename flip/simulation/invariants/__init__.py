@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flip.simulation.invariants.addresses import Lapsed, PutBack, Waited
+from flip.simulation.invariants.addresses import Lapsed, PutBack, Regained, Waited
 from flip.simulation.invariants.claims import BreakBeforeMake, Minority, Remembered
 from flip.simulation.invariants.detection import FalseDown, MissedDown
 from flip.simulation.invariants.invariant import Violation
@@ -46,6 +46,7 @@ class Invariants:
             Lapsed(world, truth),
             Waited(world, truth),
             PutBack(world, truth),
+            Regained(world, truth),
             Diagnosed(world, truth),
             Unfit(world, truth),
             Stays(world, truth),

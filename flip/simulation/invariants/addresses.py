@@ -6,10 +6,9 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flip.simulation.invariants.claims import STRETCH
-from flip.simulation.invariants.detection import detection_bound
+from flip.membership.roster import State
 from flip.simulation.invariants.invariant import Invariant
-from flip.simulation.invariants.truth import Truth, rotation
+from flip.simulation.invariants.truth import Truth
 from flip.simulation.lifetimes import LATEST
 from flip.wire.claims import Phase
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from flip.simulation.world import World
 
 SLACK = 0.1  # seconds in which the calls of several moments are made
+GONE = (State.DOWN, State.LEFT)
 PUT_BACK = 2.5  # seconds within which what somebody took away is there again
 
 
@@ -76,10 +76,9 @@ class Waited(Invariant):
     """`wait_for_lease`: nobody takes the address of a dead one before the kernel has removed it.
 
     Where the system asks for that, a machine that begins to have an address finds no other
-    one that has it and whose daemon is dead or frozen, if that happened in a sound network:
-    no packet was lost or late for the longest time in which a member is voted down
-    (`detection_bound`, at the greatest stretch), and all clocks went at the same speed since.
-    (One that was cut off may have been waited for while it still ran.)
+    one that has it and whose daemon is dead or frozen. Excused: one that the taker already
+    counted as down before that happened (it was cut off, and waited for while it still ran),
+    and those that stopped while clocks went at different speeds, or before they did.
     """
 
     def __init__(self, world: World, truth: Truth) -> None:
@@ -89,38 +88,65 @@ class Waited(Invariant):
             for name, system in world.base.systems.items()
             if system.addressing is not None and system.addressing.wait_for_lease
         }
-        self._sound_for = rotation(world.base) + detection_bound(world.base, STRETCH)
-        self._unsound = 0.0  # when something last was not in order
-        self._stopped: dict[str, bool] = {}  # who does not act, and whether all was in order then
+        self._stopped: dict[str, set[str]] = {}  # who does not act, and at whom it was down before
 
     def process_changed(self, machine: Machine) -> None:
         """Keep how each stopped to act."""
         if machine.running:
             self._stopped.pop(machine.id, None)
         elif self._systems and machine.id not in self._stopped:
-            self._look()
-            sound = self.world.now - self._unsound > self._sound_for
-            self._stopped[machine.id] = sound
+            machines = self.world.machines
+            running = [other for other in self.truth.running() if other is not machine]
+            self._stopped[machine.id] = (
+                set(machines)
+                if self._drifts()
+                else {one.id for one in running if one.state(machine.id) in GONE}
+            )
 
     def fault(self, text: str, began: bool) -> None:
-        """Keep when the network was not in order, and the clocks."""
-        if self._systems:
-            self._look()
+        """Clocks may go at another speed from now on."""
+        if self._stopped and self._drifts():
+            self._stopped = {id: set(self.world.machines) for id in self._stopped}
 
-    def _look(self) -> None:
-        world = self.world
-        drifts = any(machine.drift for machine in world.machines.values())
-        if self.truth.lossy or drifts or not world.network.whole or world.network.udp_only:
-            self._unsound = world.now
-            if drifts:
-                self._stopped = dict.fromkeys(self._stopped, False)
+    def _drifts(self) -> bool:
+        return any(machine.drift for machine in self.world.machines.values())
 
     def served_changed(self, machine: Machine, point: Point, serves: bool) -> None:
         """Judge who begins to have an address."""
         if serves and point[0] in self._systems:
-            for other in self.world.machines.values():
-                if self._stopped.get(other.id) and point in other.served:
-                    raise self.violated(f"{machine.id} takes {point[1]}, which {other.id} has")
+            for id, excused in self._stopped.items():
+                others = id != machine.id and machine.id not in excused
+                if others and point in self.world[id].served:
+                    raise self.violated(f"{machine.id} takes {point[1]}, which {id} has")
+
+
+class Regained(Invariant):
+    """What ran out at a node that stood still may be somebody else's by now (R2).
+
+    An address of an ordinary system whose lifetime the kernel has ended comes back to its
+    machine by an `alive` only, before which claims are looked at; it is not simply put back.
+    """
+
+    def __init__(self, world: World, truth: Truth) -> None:
+        super().__init__(world, truth)
+        systems = world.base.systems.items()
+        self._ordinary = {name for name, system in systems if not system.exclusive}
+        self._lapsed: set[tuple[str, Point]] = set()
+
+    def lapsed(self, machine: Machine, point: Point) -> None:
+        """From now on it needs an `alive`."""
+        if point[0] in self._ordinary:
+            self._lapsed.add((machine.id, point))
+
+    def served_changed(self, machine: Machine, point: Point, serves: bool) -> None:
+        """Judge how it comes back."""
+        if serves and (machine.id, point) in self._lapsed:
+            self._lapsed.discard((machine.id, point))
+            node = machine.node
+            keeper = node.parts.keeper.systems.get(point[0]) if node is not None else None
+            holding = keeper.holdings.get(point[1]) if keeper is not None else None
+            if holding is None or holding.running != "alive":
+                raise self.violated(f"{machine.id} puts {point[1]} back, which had run out")
 
 
 class PutBack(Invariant):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flip.simulation.machine import Machine, Point
     from flip.simulation.world import World
 
-SLACK = 0.5  # seconds in which the calls of several moments are made
+SLACK = 1.0  # seconds in which the calls of several moments are made
 TURNS = 1.5  # of its interval and timeout, that a check takes at most to end once more
 
 
@@ -40,42 +40,50 @@ def moving_bound(world: World, system: str) -> float:
 
 
 class Diagnosed(Invariant):
-    """A health check that fails for long makes its node unfit, one that ends well does not.
+    """A check that fails for long, or a link that is down, makes a node unfit, and nothing else.
 
-    A running node whose check has failed, or hung, every time for `diagnosis_bound` says that
-    it is not fit, and one whose check has ended well every time for as long does not.
+    A running node whose check has failed, or hung, every time for `diagnosis_bound`, or one of
+    whose addresses' links has been down for `SLACK`, says that it is not fit; one whose check
+    has ended well every time, and whose links have been up, for as long does not.
     """
 
     def __init__(self, world: World, truth: Truth) -> None:
         super().__init__(world, truth)
-        systems = world.base.systems.items()
-        self._checks = {name: one.check for name, one in systems if one.check is not None}
+        self._bounds = {
+            name: SLACK if system.check is None else diagnosis_bound(system.check)
+            for name, system in world.base.systems.items()
+            if system.check is not None or system.provider is not None
+        }
         self._since: dict[str, float] = {}  # nothing has changed on a machine since then
 
     def process_changed(self, machine: Machine) -> None:
         """Look again when it has run for long enough."""
         self._changed(machine)
 
+    def link_changed(self, machine: Machine, interface: str, up: bool) -> None:
+        """The kernel tells it at once."""
+        self._changed(machine)
+
     def fault(self, text: str, began: bool) -> None:
         """Checks may go otherwise from now on."""
-        for machine in self.world.machines.values() if self._checks else ():
+        for machine in self.world.machines.values() if self._bounds else ():
             self._changed(machine)
 
     def _changed(self, machine: Machine) -> None:
         self._since[machine.id] = since = self.world.now
-        for name, check in self._checks.items():
+        for name, bound in self._bounds.items():
             if name in machine.config.me.systems:
-                after = diagnosis_bound(check) / (1 + min(machine.drift, 0.0))
+                after = bound / (1 + min(machine.drift, 0.0))
                 self.world.schedule(after, partial(self._look, machine, name, since))
 
     def _look(self, machine: Machine, name: str, since: float) -> bool:
-        ailing = machine.ailing
         if self._since[machine.id] == since and machine.running and not machine.leaving:
+            ailing, says = machine.ailing, machine.standing(name)
+            connected = machine.placement.connected(name)
             fails = name in ailing.fails or name in ailing.hangs
-            says = machine.standing(name)
-            if fails and says < Standing.UNFIT:
+            if (fails or not connected) and says < Standing.UNFIT:
                 raise self.violated(f"{machine.id} says that it can serve {name}: {says.name}")
-            well = not fails and name not in ailing.flaps and machine.placement.connected(name)
+            well = connected and not fails and name not in ailing.flaps
             if well and says >= Standing.UNFIT:
                 raise self.violated(f"{machine.id} says that it cannot serve {name}: {says.name}")
         return False

@@ -10,11 +10,12 @@ from flip.config.points import id_of
 from flip.simulation.faults.notation import Span
 from flip.simulation.schedules.clusters import INTERFACE, cluster
 from flip.simulation.schedules.schedule import Schedule
-from flip.simulation.schedules.siege import siege
+from flip.simulation.schedules.siege import orphaned, siege
 
 SHORTEST, LONGEST = 3.0, 10.0  # seconds in which faults happen
 FEWEST, MOST = 2, 9  # faults
 NEAR = 0.4  # seconds: what happens at about the same time breaks more
+ORPHANS = 0.3  # of the schedules with kernel leases: an owner dies, and its lease ends
 SIEGES = 0.4  # of the schedules of exclusive systems: the part aimed at their grants
 
 
@@ -23,6 +24,7 @@ def generate(seed: int) -> Schedule:
     rng = random.Random(seed)
     exclusive = bool(seed % 2)
     config = cluster(rng, exclusive=exclusive)
+    settings = config["cluster"]["system"]["s"]
     if exclusive and rng.random() < SIEGES:
         duration, faults = siege(rng, config)
         draw = _Draw(rng, config, duration, _kinds(config))
@@ -31,6 +33,10 @@ def generate(seed: int) -> Schedule:
     duration = round(rng.uniform(SHORTEST, LONGEST), 1)
     draw = _Draw(rng, config, duration, _kinds(config))
     faults = [draw.fault() for _ in range(rng.randint(FEWEST, MOST))]
+    lease = settings.get("config", {}).get("kernel_lease")
+    if lease is not None and rng.random() < ORPHANS:
+        end, orphaning = orphaned(rng, config, lease / 1000)
+        duration, faults = max(duration, end), [*faults[:3], orphaning]
     if exclusive:
         faults += draw.siege()
     return Schedule(config, seed, duration, tuple(sorted(faults, key=_begin)))

@@ -35,6 +35,15 @@ def siege(rng: random.Random, config: dict[str, Any]) -> tuple[float, list[str]]
     return _last_word(rng, there, here, ids, begin, settings)
 
 
+def orphaned(rng: random.Random, config: dict[str, Any], lease: float) -> tuple[float, str]:
+    """An owner of addresses dies or freezes for longer than its kernel lease lasts."""
+    owner = rng.choice([id for id, server in config["servers"].items() if "systems" in server])
+    begin = round(rng.uniform(0.5, 4.0), 2)
+    end = round(begin + lease + rng.uniform(2.0, 5.0), 2)
+    kind = rng.choice(("kill", "freeze"))
+    return end, f"{kind} {owner}@{begin}-{end}"
+
+
 def _contest(rng: random.Random, there: str, here: str, begin: float) -> tuple[float, list[str]]:
     """Two want everything for long, and withdraw and claim anew: releases come late."""
     end = round(begin + CONTEST, 2)
