@@ -111,6 +111,9 @@ def faults(parts: Parts) -> Iterator[Fault]:
         given = system.get("check")
         if given is not None and (*path, "check") not in parts.lost:
             yield from _faults(parts, (*path, "check"), given)
+        if "verify" in system and "provider" in system:
+            message = "the provider looks by itself: remove it, or use hooks"
+            yield Fault((*path, "verify"), message)
         looks = "verify" in system or "provider" in system
         if "check_interval" in system and not looks and (*path, "verify") not in parts.lost:
             yield Fault((*path, "check_interval"), "there is no `verify` to run that often")

@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 
+from flip.config.checks import CHECK
 from flip.config.settings import SERVER, TOP, schema
 from flip.config.system_settings import POINT, SYSTEM
 from flip.config.vocabulary import REQUIRED, Setting
@@ -53,6 +54,12 @@ SECTIONS: tuple[tuple[str, str, Sequence[Setting]], ...] = (
         "`cluster.config` is an object that every system's `config` builds on, key by key."
         " `cluster.system` is an object from the name of each system to its settings:",
         SYSTEM,
+    ),
+    (
+        "check",
+        "The health check of a system, which each server runs that lists it. It has one of `run`,"
+        " `tcp` and `http`; [checks.md](checks.md) says what follows from its results.",
+        CHECK,
     ),
     (
         "data",

@@ -23,7 +23,7 @@ from flip.wire.messages import Status
 from flip.wire.standing import Standing
 
 DRAINED = "it is drained, until 'flip undrain'"
-RETURNED = "it was away, and others serve its data now (failback)"
+RETURNED = "it was away, and others serve its data now, until 'flip undrain' (failback)"
 
 _log = Logger()
 
