@@ -20,6 +20,7 @@ from hamcrest import (
 
 from flip.membership.detector import Detector
 from flip.membership.health import Health
+from flip.membership.member import WITNESS
 from flip.membership.probe import Probe
 from flip.membership.roster import State
 from flip.membership.touch import Touch
@@ -584,3 +585,70 @@ class HealthTests(DetectorTestCase):
         assert_that(self.voters("b"), empty())
         self.run_for(0.2)
         assert_that(self.voters("b"), equal_to({"a"}))
+
+
+class WitnessTests(DetectorTestCase):
+    """Votes of one of two nodes, with a witness."""
+
+    def prepare_two(self) -> None:
+        """Node a, and node b, and a witness that answers while `link` is whole."""
+        self.link = True
+        self.newest = -1.0
+        self.asked: list[float] = []
+        self.roster = roster("a", ("a", "b"))
+        self.touch = Touch(
+            self.roster, TIMEOUT, self.clock.seconds, lambda since: self.newest >= since
+        )
+        self.health = Health()
+        self.network = Network(self)
+        self.detector = Detector(
+            self.clock,
+            random.Random(1),
+            self.roster,
+            self.touch,
+            self.health,
+            self.network,
+            interval=INTERVAL,
+            per_interval=3,
+            timeout=TIMEOUT,
+            judged=self.judge,
+            ask_witness=self.ask,
+        )
+        self.roster.merge((Update("b", record("b")),), "b")
+        self.addCleanup(self.finish)
+        self.detector.start()
+        self.run_for(0.5)
+        self.ask()
+
+    def ask(self) -> None:
+        self.asked.append(self.clock.seconds())
+        if self.link:
+            self.newest = self.clock.seconds()
+
+    def test_two_votes(self) -> None:
+        """The survivor votes with two votes, its own and the witness's, which are a quorum."""
+        self.prepare_two()
+        self.network.dead.add("b")
+        self.run_for(INTERVAL + TIMEOUT)
+        assert_that(self.voters("b"), equal_to({"a", WITNESS}))
+        assert_that(self.roster.state("b"), equal_to(State.DOWN))
+
+    def test_asked_meanwhile(self) -> None:
+        """The witness is asked with every try from the third on, so that its answer is fresh."""
+        self.prepare_two()
+        self.asked.clear()
+        self.run_for(2 * INTERVAL)
+        assert_that(self.asked, empty())
+        self.network.dead.add("b")
+        self.run_for(INTERVAL + TIMEOUT)
+        assert_that(len(self.asked), greater_than(3))
+
+    def test_own_link(self) -> None:
+        """A node whose own link failed does not vote: what was answered before says nothing."""
+        self.prepare_two()
+        self.network.dead.add("b")
+        self.run_for(0.5 + 0.4 * TIMEOUT)  # the probe began 0.6 s ago
+        self.ask()
+        self.link = False
+        self.run_for(5 * TIMEOUT)
+        assert_that(self.voters("b"), empty())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 
 from hamcrest import (
@@ -32,6 +33,7 @@ from flip.errors import (
 )
 from flip.membership import frames
 from flip.membership.frames import CHUNK, LAST, MORE, TIME_LIMIT, SyncProtocol
+from flip.membership.port import CS6
 from flip.wire.messages import Ping, SyncMessage, SyncRequest, SyncResponse, Update, encode
 from flip.wire.seal import Channel, Opened, Seal
 from tests.wire.samples import sync_messages
@@ -92,6 +94,17 @@ class SyncProtocolTests(SynchronousTestCase):
         """The connection ends, if it has not yet."""
         protocol.message.addErrback(lambda _: None)
         wire.lose()
+
+    def test_marked(self) -> None:
+        """A connection over a real socket is marked as network control, as datagrams are."""
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as real:
+            wire = Wire()
+            wire.getHandle = lambda: real  # type: ignore[attr-defined]
+            protocol = SyncProtocol(self.clock, seal("a"))
+            protocol.makeConnection(wire)
+            assert_that(real.getsockopt(socket.IPPROTO_IP, socket.IP_TOS), equal_to(CS6))
+            self.end(protocol, wire)
+            protocol.connectionLost()
 
     def frame(self, chunk: bytes, more: bytes = LAST, by: Seal | None = None) -> bytes:
         """One frame of a message."""

@@ -8,6 +8,7 @@ from hamcrest import assert_that, empty, equal_to, greater_than, has_length, is_
 from twisted.logger import LogEvent, LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
+from flip.membership.member import OPERATOR, WITNESS
 from flip.membership.own import LEAP, OwnRecord
 from flip.membership.roster import Roster, State
 from flip.wire.claims import Phase, claims_hash
@@ -115,6 +116,13 @@ class RefutationTests(OwnRecordTestCase):
             (life.roster.state("a"), life.roster["a"].voters), equal_to((State.ALIVE, set()))
         )
         assert_that(life.roster["a"].claims, equal_to({"ip": {"one": Phase.HELD}}))
+
+    def test_outsiders(self) -> None:
+        """A witness and an operator are nobody who could hear of it."""
+        life = Life()
+        life.hear(votes("a", 100, "c", WITNESS, OPERATOR))
+        assert_that(life.incarnation, equal_to(101))
+        assert_that(life.published[-1], equal_to(frozenset("c")))
 
     def test_votes_ahead(self) -> None:
         """Votes against an incarnation yet to come are refuted as well."""

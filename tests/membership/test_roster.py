@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from flip.membership.member import OPERATOR, WITNESS, spoken
 from flip.membership.roster import Change, Roster, State, supersedes
 from flip.wire.claims import Phase, claims_hash, data_digest, encode_claims
 from flip.wire.messages import Record, Status, Update
@@ -47,7 +48,7 @@ def updates(draw: st.DrawFn) -> Update:
         written,
         draw(st.sampled_from((body, None, b"nonsense"))),
         draw(st.integers(0, 5)),
-        tuple(draw(st.lists(st.sampled_from(FIVE + STRANGERS), max_size=3))),
+        tuple(draw(st.lists(st.sampled_from((*FIVE, *STRANGERS, WITNESS, OPERATOR)), max_size=3))),
     )
 
 
@@ -225,6 +226,35 @@ class VoteTests(SynchronousTestCase):
         view.merge((Update("b", record("b", 5), None, 5, ("c",)),), "c")
         view.merge((Update("b", record("b", 6), None, 6, ("c",)),), "c")
         assert_that([change.new_votes for change in changes], equal_to([frozenset("c")] * 2))
+
+    def test_witness(self) -> None:
+        """A witness is one more vote, however many voters reached it."""
+        view = roster()
+        view.merge((Update("b", record("b", 5), None, 5, ("a", WITNESS)),), "a")
+        view.merge((votes("b", 5, "c", WITNESS),), "c")
+        assert_that(view.state("b"), equal_to(State.DOWN))
+        assert_that(view["b"].votes, equal_to({"a", "c", WITNESS}))
+        view.accuse("d", 0, ("a", WITNESS))
+        assert_that(view.state("d"), equal_to(State.PROBABLY_DOWN))
+
+    def test_operator(self) -> None:
+        """An operator's is a quorum by itself, until the member's next incarnation."""
+        view = roster()
+        view.accuse("b", 0, (OPERATOR,))
+        assert_that((view.state("b"), view.confirmed), equal_to((State.DOWN, {"b"})))
+        view.witness("b", 7)
+        assert_that((view.state("b"), view.confirmed), equal_to((State.ALIVE, set())))
+
+    def test_operator_against_this_node(self) -> None:
+        """A node hears that it was given up, though there is one vote only."""
+        view = roster()
+        view.merge((Update("a", record("a", 5)), votes("a", 5, OPERATOR)), "b")
+        assert_that(view.buried, equal_to(5))
+
+    def test_spoken(self) -> None:
+        """In sentences they are no ids."""
+        named = spoken(("flip1", OPERATOR, WITNESS))
+        assert_that(named, equal_to(["an operator", "the witness", "flip1"]))
 
     def test_buried(self) -> None:
         """A node learns that a quorum gave it up, even where it refuted the first vote before."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hamcrest import assert_that, contains_inanyorder, empty, equal_to, is_
 
+from flip.membership.member import OPERATOR
 from flip.membership.touch import Touch
 from flip.wire.messages import Status, Update
 from tests.membership.samples import FIVE, ClockTestCase, record, roster
@@ -273,3 +274,99 @@ class SignTests(TouchTestCase):
         touch.signed("d", 9.0)
         assert_that(touch.signs_since(10.0, other_than="e"), equal_to(2))
         assert_that(touch.signs_since(10.0, other_than="c"), equal_to(1))
+
+
+class WitnessTests(TouchTestCase):
+    """A witness is one more that is reached."""
+
+    def two(self, quorum: int | None = None) -> Touch:
+        """One of two nodes; `answered` is when what a witness answered was asked."""
+        self.answered = -1.0
+        self.roster = roster("a", ("a", "b"), quorum)
+        touch = Touch(self.roster, GRACE, self.clock.seconds, lambda since: self.answered >= since)
+        self.clock.advance(1)
+        return touch
+
+    def judged(self, touch: Touch) -> tuple[bool, bool]:
+        touch.judge()
+        return touch.in_touch, touch.settled
+
+    def test_survivor(self) -> None:
+        """With it one of two is in touch, and settles once the other has missed its probe."""
+        touch = self.two()
+        assert_that(self.judged(touch), equal_to((False, False)))
+        self.answered = self.clock.seconds()
+        assert_that(self.judged(touch), equal_to((True, False)))
+        self.missed(touch, "b")
+        self.roster.accuse("b", 0, ("/witness",))
+        assert_that(self.judged(touch), equal_to((True, False)))
+        self.roster.accuse("b", 0, ("a",))
+        assert_that(self.judged(touch), equal_to((True, True)))
+
+    def test_lost(self) -> None:
+        """Without it and the other it is not; it takes a fresh answer to be in touch again."""
+        touch = self.two()
+        self.answered = self.clock.seconds()
+        self.judged(touch)
+        self.missed(touch, "b")
+        assert_that(touch.in_touch, is_(True))
+        lost, self.answered = self.answered, -1.0
+        assert_that(self.judged(touch)[0], is_(False))
+        self.clock.advance(1)
+        self.answered = lost + 0.5
+        touch.begin_epoch()
+        assert_that(self.judged(touch)[0], is_(False))
+        self.answered = self.clock.seconds()
+        assert_that(self.judged(touch)[0], is_(True))
+
+    def test_not_worse(self) -> None:
+        """While both nodes reach each other, a witness that is dead takes nothing away."""
+        touch = self.two()
+        self.settle(touch)
+
+    def test_quorum_of_one(self) -> None:
+        """With a quorum of 1 a node that reaches neither member nor witness is not in touch."""
+        touch = self.two(quorum=1)
+        assert_that(self.judged(touch)[0], is_(False))
+        self.answered = self.clock.seconds()
+        assert_that(self.judged(touch)[0], is_(True))
+
+    def test_needed(self) -> None:
+        """One fewer with it; a majority without; and where there is none, the quorum."""
+        touch = self.two(quorum=1)
+        assert_that([touch.needed(witnessed=one) for one in (True, False)], equal_to([0, 2]))
+        assert_that(self.touch(FIVE, 2).needed(witnessed=False), equal_to(2))
+
+
+class ConfirmedTests(TouchTestCase):
+    """Members that are off, as an operator said, count as reached."""
+
+    def test_survivor(self) -> None:
+        """One of three, which has just started, with the two others confirmed."""
+        touch = self.touch(THREE)
+        self.missed(touch, "b", "c")
+        for member in "bc":
+            self.roster.accuse(member, 0, (OPERATOR,))
+        touch.judge()
+        assert_that((touch.in_touch, touch.settled), equal_to((True, True)))
+        assert_that(touch.unreachable(), empty())
+
+    def test_one(self) -> None:
+        """With one of them it is in touch, and waits until the other has had its time."""
+        touch = self.touch(THREE)
+        self.missed(touch, "b", "c")
+        self.roster.accuse("b", 0, (OPERATOR,))
+        touch.judge()
+        assert_that((touch.in_touch, touch.settled), equal_to((True, False)))
+
+    def test_returned(self) -> None:
+        """It is over with the word."""
+        touch = self.touch(THREE)
+        self.missed(touch, "b", "c")
+        for member in "bc":
+            self.roster.accuse(member, 0, (OPERATOR,))
+        touch.judge()
+        for member in "bc":
+            self.roster.witness(member, 9)
+        touch.judge()
+        assert_that(touch.in_touch, is_(False))
