@@ -22,9 +22,34 @@ class QuorumTests(ConfigurationCase):
         del self.servers["flip2"]
         expected = (
             "quorum: 2 of 2 can never be reached when one server is down, so nothing would be taken"
-            " over: add an arbiter, a third server without systems"
+            " over: add an arbiter, a third server without systems, or a witness that both can ping"
         )
         assert_that(self.warnings(), equal_to([expected]))
+        self.description["witness"] = {"ping": ["10.0.0.254"]}
+        assert_that(self.warnings(), empty())
+
+    def test_witness_of_more(self) -> None:
+        """More than two do better without one: both sides of a cut could win."""
+        self.description["witness"] = {"ping": ["10.0.0.254"]}
+        expected = (
+            "witness: with it {} are enough: if the cluster is cut in two, and both sides reach it,"
+            " both take everything over (split brain); {}"
+        )
+        odd = expected.format("1 of 3", "remove it: an odd number needs none")
+        assert_that(self.warnings(), equal_to([odd]))
+        self.servers["flip3"] = {"ip": "127.0.0.1", "port": 2203}
+        self.description["quorum"] = 3
+        cure = "an arbiter, one more server without systems, does better"
+        assert_that(self.warnings(), equal_to([expected.format("2 of 4", cure)]))
+        self.description["quorum"] = 4
+        assert_that(self.warnings(), empty())
+
+    def test_witness_of_one(self) -> None:
+        """A server alone needs no witness."""
+        self.description |= {"servers": {"flip": self.servers["flip"]}, "quorum": 1}
+        self.description["witness"] = {"ping": ["10.0.0.254"]}
+        expected = "witness: a single server agrees with itself: it needs no witness"
+        assert_that(expected in self.warnings(), equal_to(True))
 
     def test_all_servers(self) -> None:
         """Nor can more, when all of them must agree."""
