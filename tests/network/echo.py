@@ -1,7 +1,8 @@
 """Who answers for an address, every few milliseconds; run in namespaces as a program.
 
 ``python echo.py answer NAME PORT`` answers every datagram with its content and NAME, from
-the address that it was sent to. ``python echo.py ask ADDRESS PORT`` sends a datagram every
+the address that it was sent to; by TCP it accepts connections, for those who only ask whether
+it is there. ``python echo.py ask ADDRESS PORT`` sends a datagram every
 `PERIOD` until SIGTERM and prints, as JSON, [sent, received or null, NAME or null] for each;
 times are seconds of the monotonic clock, which all namespaces share.
 """
@@ -24,10 +25,18 @@ PKTINFO = struct.Struct("=I4s4s")  # interface, local address, destination
 
 def answer(name: str, port: int) -> None:
     """Answer for every address of this host, until killed."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    with (
+        socket.create_server(("0.0.0.0", port)) as listener,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock,
+    ):
         sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
         sock.bind(("0.0.0.0", port))
         while True:
+            readable, _, _ = select.select([sock, listener], [], [])
+            if listener in readable:
+                listener.accept()[0].close()
+            if sock not in readable:
+                continue
             question, ancillary, _, asker = sock.recvmsg(64, 64)
             (_, _, info) = ancillary[0]
             _, _, asked = PKTINFO.unpack(info)

@@ -61,6 +61,7 @@ class LanCluster(Cluster):
     """Three nodes with the real hooks, and a client; a context manager.
 
     :ivar hosts: the namespace of each node.
+    :ivar services: what answers on each host.
     :ivar client: one more, which keeps nobody's address but needs all of them.
     """
 
@@ -68,6 +69,7 @@ class LanCluster(Cluster):
         self.lan = Lan(len(IDS) + 1)
         *hosts, self.client = self.lan.hosts
         self.hosts: dict[str, Host] = dict(zip(IDS, hosts, strict=True))
+        self.services: dict[str, subprocess.Popen[Any]] = {}
         super().__init__(**settings)
         for id, host in self.hosts.items():
             self.servers[id] |= {"ip": host.address, "port": 2200}
@@ -78,14 +80,19 @@ class LanCluster(Cluster):
     def __enter__(self) -> LanCluster:
         try:
             self.lan.__enter__()
-            for id, host in self.hosts.items():
-                host.popen(sys.executable, ECHO, "answer", id, str(PORT))
+            for id in self.hosts:
+                self.serve(id)
             self.start()
             self.await_home()
         except BaseException:
             self.close()
             raise
         return self
+
+    def serve(self, id: str) -> None:
+        """Start the service of a host, which answers for all its addresses."""
+        words = (sys.executable, ECHO, "answer", id, str(PORT))
+        self.services[id] = self.hosts[id].popen(*words)
 
     def command(self, id: str, path: Path, *options: str) -> list[str]:
         return self.hosts[id].command(*super().command(id, path, *options))
