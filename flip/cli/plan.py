@@ -65,7 +65,8 @@ def run(args: argparse.Namespace) -> int:
         return 2
     before, after = (Case(down, plan(config, down)) for down in (first, first | later))
     if args.json:
-        print(json.dumps(_json(before, after) if later else before.plan, indent=2))
+        answer = _json(config, before, after) if later else _described(config, before.plan)
+        print(json.dumps(answer, indent=2))
         return 0
     page = Page()
     active = Case(frozenset(), plan(config))
@@ -86,11 +87,32 @@ def _ids(options: Sequence[str]) -> frozenset[str]:
     return frozenset(name.strip() for option in options for name in option.split(",") if name)
 
 
-def _json(before: Case, after: Case) -> dict[str, Any]:
+def _json(config: Config, before: Case, after: Case) -> dict[str, Any]:
     from flip.allocation import moves
 
-    found = [move._asdict() for move in moves(before.plan, after.plan)]
-    return {"before": before.plan, "after": after.plan, "moves": found}
+    return {
+        "before": _described(config, before.plan),
+        "after": _described(config, after.plan),
+        "moves": [move._asdict() for move in moves(before.plan, after.plan)],
+    }
+
+
+def _described(config: Config, plan: Plan) -> dict[str, Any]:
+    """A plan as JSON: a data point that is more than a text is an object, as in the file."""
+    return {
+        name: {
+            id: [_point(config.systems[name], datum) for datum in data]
+            for id, data in division.items()
+        }
+        for name, division in plan.items()
+    }
+
+
+def _point(system: System, datum: str) -> str | dict[str, Any]:
+    point = system.special.get(datum)
+    if point is None:
+        return datum
+    return {"id": point.id, "members": point.members, "prefer": point.prefer}
 
 
 def _print_division(page: Page, config: Config, system: System, cases: Sequence[Case]) -> None:
@@ -103,6 +125,24 @@ def _print_division(page: Page, config: Config, system: System, cases: Sequence[
     tall: list[Row] = [["", *(case.label for case in cases)]]
     tall += [[id, *cells[id]] for id in ids]
     page.table(wide if page.fits(wide) else tall)
+    _print_wishes(page, config, system)
+
+
+def _print_wishes(page: Page, config: Config, system: System) -> None:
+    """What makes a division other than an even one of texts."""
+    rows: list[Row] = []
+    for point in system.special.values():
+        group = len(point.members) > 1 or point.members != (point.id,)
+        prefers = f"prefers {point.prefer}" if point.prefer is not None else ""
+        if group or prefers:
+            members = listing(point.members) if group else Cell("")
+            rows.append([f"  {point.id}:" if group else f"  {point.id}", members, prefers])
+    page.table(rows[:MOST_LINES], header=False)
+    if len(rows) > MOST_LINES:
+        page.line(f"  and {len(rows) - MOST_LINES} more such lines; --json shows all")
+    weights = {id: config.servers[id].weight for id in config.servers_of(system.name)}
+    if system.type == "shard" and len(set(weights.values())) > 1:
+        page.line("  weights: ", ", ".join(f"{id} {weight}" for id, weight in weights.items()))
 
 
 def _cell(config: Config, system: System, case: Case, id: str) -> Cell:

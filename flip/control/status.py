@@ -43,7 +43,8 @@ def status(node: Parts) -> dict[str, Any]:
       (fit, returned, drained, failing, unfit, unknown), `held` [data points], `claims`
       {data point: taking, held, releasing, unsure}}}}}:
       what each member says of itself; this node's own row is the truth.
-    - `systems`: {name: {`type`, `wanted` [data points], `held` [data points],
+    - `systems`: {name: {`type`, `groups` {data point: [members]} of those that are more than
+      a text, `wanted` [data points], `held` [data points],
       `failed` {data point: reason}, `waiting` {data point: why it is not yet as
       wanted}, `ineligible` (why, or None), `standing`, `check`, `grants`, `addresses`}}: this
       node's own. `addresses` is None without the provider "address", else {data point:
@@ -168,6 +169,11 @@ def _system(node: Parts, keeper: SystemKeeper) -> dict[str, Any]:
     points = keeper.system.data
     return {
         "type": keeper.system.type,
+        "groups": {
+            point.id: list(point.members)
+            for point in keeper.system.special.values()
+            if point.members != (point.id,)
+        },
         "wanted": [datum for datum in points if datum in keeper.wanted],
         "held": [datum for datum in points if datum in held],
         "failed": keeper.failures(),

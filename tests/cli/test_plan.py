@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import io
 import json
 import os
@@ -11,7 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hamcrest import assert_that, contains_string, equal_to, less_than, starts_with
+from hamcrest import (
+    assert_that,
+    contains_inanyorder,
+    contains_string,
+    equal_to,
+    less_than,
+    starts_with,
+)
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.cli.plan import add
@@ -128,6 +136,74 @@ class PlanTests(SynchronousTestCase):
         assert_that(answer["after"]["ip"]["flip1"], equal_to([]))
         move = {"system": "ip", "datum": "192.168.0.2", "source": "flip1", "target": "flip"}
         assert_that(answer["moves"], equal_to([move]))
+
+    def uneven(self) -> None:
+        """A group, a preference, both, and a heavy server."""
+        self.description = copy.deepcopy(STORY)
+        self.description["servers"]["flip1"]["weight"] = 2
+        self.description["cluster"]["system"]["ip"]["data"] = [
+            "10.0.0.1",
+            ["10.0.0.2", "10.0.0.3"],
+            {"id": "10.0.0.4", "prefer": "flip"},
+            {"id": "web", "members": ["10.0.0.5"], "prefer": "flip1", "config": {"dev": "lo"}},
+        ]
+
+    def test_groups(self) -> None:
+        """The table has the ids; what they stand for, and why it is uneven, follows."""
+        self.uneven()
+        expected = [
+            "ip (shard, 4 data points)",
+            "            flip      flip1                    flip2",
+            "all active  10.0.0.4  10.0.0.1, 10.0.0.2, web  (arbiter)",
+            "  10.0.0.2:  10.0.0.2, 10.0.0.3",
+            "  10.0.0.4                       prefers flip",
+            "  web:       10.0.0.5            prefers flip1",
+            "  weights: flip1 2, flip 1",
+        ]
+        assert_that(self.lines(), equal_to(expected))
+
+    def test_groups_json(self) -> None:
+        """What is more than a text is an object, as in the file."""
+        self.uneven()
+        group = {"id": "10.0.0.2", "members": ["10.0.0.2", "10.0.0.3"], "prefer": None}
+        web = {"id": "web", "members": ["10.0.0.5"], "prefer": "flip1"}
+        mine = {"id": "10.0.0.4", "members": ["10.0.0.4"], "prefer": "flip"}
+        plan = {"flip1": ["10.0.0.1", group, web], "flip": [mine], "flip2": []}
+        assert_that(self.json(), equal_to({"ip": plan}))
+
+    def test_groups_move(self) -> None:
+        """As a whole, by id."""
+        self.uneven()
+        answer = self.json("--then-down", "flip1")
+        assert_that(
+            [move["datum"] for move in answer["moves"]],
+            contains_inanyorder("10.0.0.1", "10.0.0.2", "web"),
+        )
+        assert_that(len(answer["after"]["ip"]["flip"]), equal_to(4))
+
+    def test_many_groups(self) -> None:
+        """Are abbreviated, and narrow enough."""
+        self.uneven()
+        data = [[f"10.0.{n}.{m}" for m in range(30)] for n in range(30)]
+        self.description["cluster"]["system"]["ip"]["data"] = data
+        lines = self.lines()
+        assert_that(lines, has_item("  and 10 more such lines; --json shows all"))
+        assert_that(lines, has_item(starts_with("  10.0.0.0:   30: 10.0.0.0, 10.0.0.1,")))
+
+    def test_failover(self) -> None:
+        """All on one, and all on the next."""
+        self.description = copy.deepcopy(STORY)
+        self.description["cluster"]["system"]["ip"]["type"] = "failover"
+        lines = self.lines("--down", "flip1")
+        assert_that(
+            lines[2:],
+            equal_to(
+                [
+                    "all active  -                         192.168.0.2, 192.168.0.1  (arbiter)",
+                    "flip1 down  192.168.0.2, 192.168.0.1  x                         (arbiter)",
+                ]
+            ),
+        )
 
     def test_unknown_server(self) -> None:
         """Every unknown id is named, with what was perhaps meant."""
