@@ -184,7 +184,9 @@ def _guard(config: Config, reactor: Any) -> RemoteGuard | None:
         return None
     from flip.holdings.guard.link import ProcessLink
 
-    words = config.id, str(config.state_dir / "guard"), str(config.realtime)
+    words = [config.id, str(config.state_dir / "guard")]
+    if config.realtime:
+        words.append(str(config.realtime))
     return RemoteGuard(
         reactor,
         lambda received, lost: ProcessLink(reactor, words, os.environ, received, lost),

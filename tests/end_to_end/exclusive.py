@@ -202,7 +202,7 @@ class ExclusiveCluster(Cluster):
         return [
             pid
             for pid, words in _processes()
-            if len(words) == 5
+            if len(words) in (5, 6)
             and words[2].endswith("/guard")
             and words[4].startswith(f"{self.root}/")
             and id in (None, words[3])
