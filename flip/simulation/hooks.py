@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 
 from flip.errors import HookFailed
 from flip.holdings.group import run_group
@@ -30,6 +30,7 @@ class Hooks:
     def __init__(self, machine: Machine, reactor: VirtualReactor) -> None:
         self._machine = machine
         self._reactor = reactor
+        self._ended = False
 
     def run(self, call: HookCall) -> Deferred[HookResult]:
         if len(call.members) > 1:
@@ -37,6 +38,8 @@ class Hooks:
         return self._run_one(call)
 
     def _run_one(self, call: HookCall) -> Deferred[HookResult]:
+        if self._ended:
+            return fail(HookFailed("(not started, flip ends)"))
         machine, world = self._machine, self._machine.world
         point, (member,) = (call.system, call.datum), call.members
         machine.runs.append((world.now, call.event, call.datum))
@@ -72,6 +75,7 @@ class Hooks:
 
     def end_all(self) -> Deferred[None]:
         """End what runs, as production's TERM and KILL do, but without their grace."""
+        self._ended = True
         for end, runner in list(self._machine.running_hooks.items()):
             if runner is self:
                 end(False)

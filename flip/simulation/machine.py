@@ -38,6 +38,7 @@ class Machine:
         from the start of `alive` to the end of `down`, or addresses that are in the `stack`.
         Changed by `serve` and `cease` only.
     :ivar ailing: whose health checks go wrong.
+    :ivar drained: what an operator last said of each system.
     :ivar overruns: the chance that what the stack tells a process does not fit its socket.
     :ivar processes: the reactor of each process that runs, by the process's name.
     :ivar node: what the daemon runs, None while there is none; `reactor` is its reactor.
@@ -59,6 +60,7 @@ class Machine:
         self.served: set[Point] = set()
         self._members: dict[Point, set[str]] = {}  # of what is served by hooks: what is live
         self.ailing = Ailing()
+        self.drained: dict[str, bool] = {}
         self.overruns = 0.0
         self.processes: dict[str, VirtualReactor] = {}
         self.node: Node | None = None

@@ -19,6 +19,7 @@ from flip.simulation.faults.network import (
     Loss,
     Reorder,
 )
+from flip.simulation.faults.operators import ConfirmDown, Drain, NoWitness
 from flip.simulation.faults.processes import (
     Freeze,
     FreezeGuard,
@@ -70,16 +71,19 @@ def faults() -> st.SearchStrategy[Fault]:
     """Faults of every kind."""
     of_nodes = [
         st.builds(cls, spans(), NODES)
-        for cls in (Kill, Reboot, Leave, Freeze, FreezeGuard, Mistrust, Overrun)
+        for cls in (Kill, Reboot, Leave, Freeze, FreezeGuard, Mistrust, NoWitness, Overrun)
     ]
-    once = [st.builds(cls, TIMES.map(Span), NODES) for cls in (Restart, RestartEmpty, KillGuard)]
+    once = [
+        st.builds(cls, TIMES.map(Span), NODES)
+        for cls in (Restart, RestartEmpty, KillGuard, ConfirmDown)
+    ]
     of_hooks = [
         st.builds(cls, spans(), NODES, st.sampled_from(["alive", "down"]), st.none() | DATA)
         for cls in (FailHook, HangHook, SlowHook)
     ]
     of_parts = [
         st.builds(cls, spans(), NODES, st.none() | DATA)
-        for cls in (FailCheck, HangCheck, FlapCheck, LinkDown, Unplug)
+        for cls in (FailCheck, HangCheck, FlapCheck, Drain, LinkDown, Unplug)
     ]
     return st.one_of(
         *of_nodes,

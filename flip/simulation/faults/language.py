@@ -7,7 +7,16 @@ from collections.abc import Iterator, Sequence
 from flip.config import Config
 from flip.config.places import meant, shown
 from flip.errors import BadFault
-from flip.simulation.faults import beliefs, checks, clocks, hooks, links, network, processes
+from flip.simulation.faults import (
+    beliefs,
+    checks,
+    clocks,
+    hooks,
+    links,
+    network,
+    operators,
+    processes,
+)
 from flip.simulation.faults.fault import Fault
 from flip.simulation.faults.notation import number
 
@@ -42,6 +51,9 @@ KINDS: dict[str, type[Fault]] = {
         links.Vanish,
         links.Overrun,
         links.Conflict,
+        operators.Drain,
+        operators.ConfirmDown,
+        operators.NoWitness,
         clocks.Slow,
         clocks.Drift,
         clocks.Step,

@@ -6,6 +6,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING
 
+from flip.allocation.topology import TOPOLOGIES
 from flip.membership.roster import State
 from flip.simulation.invariants.invariant import Invariant
 from flip.simulation.invariants.truth import Truth
@@ -87,6 +88,7 @@ class Waited(Invariant):
             name
             for name, system in world.base.systems.items()
             if system.addressing is not None and system.addressing.wait_for_lease
+            if TOPOLOGIES[system.type].single_owner
         }
         self._stopped: dict[str, set[str]] = {}  # who does not act, and at whom it was down before
 

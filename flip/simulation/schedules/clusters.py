@@ -8,16 +8,21 @@ from typing import Any
 SIZES = [(3, 1, 2), (3, 1, 2), (3, 1, 2), (3, 0, 2), (3, 0, 2), (4, 0, 3), (5, 0, 4)]
 ADDRESSES = 0.35  # of the clusters: flip sets addresses itself, in place of hooks
 CHECKS = 0.3  # of the clusters of ordinary systems
+PAIRS = 0.1  # of them: two servers and a witness
 SHAPES = 0.2  # of them: groups, weights, preferences, or all data on one server
 INTERFACE = "eth0"
+WITNESS = "10.0.0.254"
 
 Settings = dict[str, Any]
 
 
 def cluster(rng: random.Random, *, exclusive: bool) -> Settings:
-    """Three servers of which one is an arbiter, three alike, four, or five; often with
-    other settings than the defaults."""
+    """Three servers of which one is an arbiter, three alike, four, five, or two with a
+    witness; often with other settings than the defaults."""
     count, arbiters, data = rng.choice(SIZES)
+    pair = not exclusive and rng.random() < PAIRS
+    if pair:
+        count, arbiters = 2, 0
     servers: Settings = {}
     for number in range(count):
         server: Settings = {"ip": f"10.0.0.{number + 1}", "port": 2200}
@@ -32,6 +37,8 @@ def cluster(rng: random.Random, *, exclusive: bool) -> Settings:
         "cluster": {"system": {"s": system}},
     }
     addresses = rng.random() < ADDRESSES
+    if pair:
+        config["witness"] = {"ping": [WITNESS]}
     if addresses:
         _address(rng, system, data, exclusive=exclusive)
     else:

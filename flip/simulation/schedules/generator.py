@@ -219,6 +219,12 @@ class _Draw:
         kind = self._rng.choice(("fail-check", "fail-check", "hang-check", "flap-check"))
         return f"{kind} {nodes}/s@{self._span()}"
 
+    def drain(self) -> str:
+        return f"drain {self._holder()}/s@{self._span()}"
+
+    def no_witness(self) -> str:
+        return f"no-witness {self._several()}@{self._span()}"
+
     def kill_guard(self) -> str:
         return f"kill-guard {self._one()}@{self._at()}"
 
@@ -247,6 +253,7 @@ ANY: Kinds = {
     _Draw.drift: 1,
     _Draw.step: 1,
     _Draw.slow_hook: 2,
+    _Draw.drain: 2,
 }
 ADDRESSES: Kinds = {
     _Draw.link: 4,
@@ -258,6 +265,7 @@ ADDRESSES: Kinds = {
 }
 BY_HOOKS = {_Draw.slow_hook, _Draw.slow_down, _Draw.fail_hook, _Draw.fail_alive}
 OF_GUARD = {_Draw.kill_guard, _Draw.freeze_guard}
+WITNESS: Kinds = {_Draw.no_witness: 4}
 CHECKS: Kinds = {_Draw.check: 12}
 ORDINARY: Kinds = ANY | {_Draw.fail_hook: 9}
 EXCLUSIVE: Kinds = ANY | {
@@ -280,4 +288,6 @@ def _kinds(config: dict[str, Any]) -> Kinds:
     if "provider" in system:
         kinds = {kind: weight for kind, weight in kinds.items() if kind not in BY_HOOKS | OF_GUARD}
         kinds |= ADDRESSES
+    if "witness" in config:
+        kinds = kinds | WITNESS
     return kinds | CHECKS if "check" in system else kinds
