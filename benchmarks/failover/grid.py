@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from benchmarks.failover.faults import FAULTS
-from benchmarks.failover.measures import Outcome, Spread
+from benchmarks.failover.measures import Costs, Outcome, Spread
 from benchmarks.failover.trial import FEW, READY, Trial
 
 ROOT = Path(__file__).parents[2]
@@ -56,10 +57,10 @@ class Results:
                 yield trial, self._known[trial]
 
 
-def outcome(fields: dict[str, object]) -> Outcome:
+def outcome(fields: dict[str, Any]) -> Outcome:
     """An outcome from its JSON."""
-    spreads = {name: Spread(**fields[name]) for name in SPREADS}  # type: ignore[arg-type]
-    return Outcome(**{**fields, **spreads})  # type: ignore[arg-type]
+    spreads = {name: Spread(**fields[name]) for name in SPREADS}
+    return Outcome(**{**fields, **spreads, "costs": Costs(**fields["costs"])})
 
 
 def trials(

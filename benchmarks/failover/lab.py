@@ -24,7 +24,7 @@ from tests.network.namespaces import Host, Lan
 ROOT = Path(__file__).parents[2]
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
-CALM = 3.0  # seconds without an event, all served by one: it has settled
+CALM = 2.0  # seconds without an event, all served by one: it has settled
 START_LIMIT = 90.0  # seconds from the start until it has
 POLL = 0.05  # seconds
 MEGABYTE = 1e6

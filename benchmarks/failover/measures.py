@@ -94,6 +94,28 @@ class Spread:
 
 
 @dataclass
+class Costs:
+    """What a program takes, and how good the measurement was.
+
+    :ivar idle: percent of a core per node, before the fault.
+    :ivar busy: the same during it, on the nodes that it spares.
+    :ivar rss: MB per node.
+    :ivar packets: sent by each node per second, before the fault.
+    :ivar octets: likewise.
+    :ivar blurred: the longest time without a probe, because the prober got no CPU; 0: none.
+    :ivar load: of the machine, at the end.
+    """
+
+    idle: float = 0.0
+    busy: float = 0.0
+    rss: float = 0.0
+    packets: float = 0.0
+    octets: float = 0.0
+    blurred: float = 0.0
+    load: float = 0.0
+
+
+@dataclass
 class Outcome:
     """What one trial has shown; times in seconds.
 
@@ -107,13 +129,7 @@ class Outcome:
     :ivar moves: how often an address came to a node.
     :ivar needless: moves that the fault does not call for.
     :ivar measured: for how long.
-    :ivar idle: percent of a core that the program takes per node before the fault.
-    :ivar busy: the same during it, on the nodes that it spares.
-    :ivar rss: MB per node.
-    :ivar packets: sent by each node per second, before the fault.
-    :ivar octets: likewise.
-    :ivar blurred: the longest time without a probe, because the prober got no CPU; 0: none.
-    :ivar load: of the machine, at the end.
+    :ivar costs: what it took.
     """
 
     gap: Spread
@@ -126,13 +142,7 @@ class Outcome:
     moves: int
     needless: int
     measured: float
-    idle: float = 0.0
-    busy: float = 0.0
-    rss: float = 0.0
-    packets: float = 0.0
-    octets: float = 0.0
-    blurred: float = 0.0
-    load: float = 0.0
+    costs: Costs = field(default_factory=Costs)
 
 
 @dataclass(frozen=True)
@@ -157,7 +167,7 @@ def measure(
     concerned: Collection[str],
     demanded: int,
 ) -> Outcome:
-    """The outcome of a trial, but for what it cost.
+    """The outcome of a trial, without its costs.
 
     :param events: within the window, on living nodes.
     :param owners: of all addresses, when it began.

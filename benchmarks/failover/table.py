@@ -127,7 +127,11 @@ def _costs(results: Sequence[Result], programs: Sequence[str]) -> list[list[str]
     )
     of = {name: [one for trial, one in results if trial.program == name] for name in programs}
     rows = [
-        [title, measure, *(f"{median(getattr(one, name) for one in of[p]):.3g}" for p in programs)]
+        [
+            title,
+            measure,
+            *(f"{median(getattr(one.costs, name) for one in of[p]):.3g}" for p in programs),
+        ]
         for title, measure, name in measures
     ]
     runs = [

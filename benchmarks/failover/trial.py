@@ -16,18 +16,19 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 
 from benchmarks.failover.contest import PROGRAMS
 from benchmarks.failover.ending import end_in_order
-from benchmarks.failover.faults import FAULTS
+from benchmarks.failover.faults import FAULTS, Fault
 from benchmarks.failover.lab import MEGABYTE, Lab, rates
-from benchmarks.failover.measures import Outcome, Window, measure, within
+from benchmarks.failover.measures import Costs, Outcome, Window, measure, within
 
 READY = "ready"
-IDLE = 4.0  # seconds of which CPU and traffic are counted before the fault
-SAMPLE = 10  # addresses that are probed at every tick, unless the fault asks for all
-FEW = 100  # addresses; of more not even such a fault can have all
-SLOWER, MUCH_SLOWER = 4, 10  # every how many ticks the others are
+SAMPLE = 10  # addresses
+LONG = 30.0  # seconds
+IDLE = 2.0  # seconds of which CPU and traffic are counted before the fault
+FEW = 100  # addresses; more are never all probed at every tick
 
 
 @dataclass(frozen=True)
@@ -50,63 +51,74 @@ def perform(trial: Trial, directory: Path) -> Outcome:
     :raises NotSettled: the program did not come to serve each address once.
     """
     fault = FAULTS[trial.fault]
-    few = trial.addresses <= FEW
-    sample = FEW if fault.fine and few else SAMPLE
-    slower = SLOWER if few else MUCH_SLOWER
-    chance = random.Random(repr(trial))
-    with Lab(
-        PROGRAMS[trial.program].make, directory, trial.addresses, sample=sample, slower=slower
-    ) as lab:
+    make = PROGRAMS[trial.program].make
+    sample, slower = probing(trial)
+    with Lab(make, directory, trial.addresses, sample=sample, slower=slower) as lab:
         lab.start()
         target = _only(lab.owners()[lab.addresses[0]])
         concerned = [one for one, nodes in lab.owners().items() if nodes == {target}]
-        counted, used = lab.network.traffic(), lab.usage()
-        time.sleep(IDLE)
-        sent = [
-            (packets - p, octets - o)
-            for (p, o), (packets, octets) in zip(counted, lab.network.traffic(), strict=True)
-        ]
-        rested = lab.usage()
+        costs = _at_rest(lab)
         fault.before(lab, target)
-        time.sleep(chance.random())  # the moment within an interval
+        time.sleep(random.Random(repr(trial)).random())  # the moment within an interval
         if fault.loops:
             _synchronise(READY)
-        owners, begin, used_then = lab.owners(), time.monotonic(), lab.usage()
-        dead = dict(lab.died)
-        fault.begin(lab, target)
-        over = begin
-        if fault.loops:
-            _synchronise()
-        elif fault.seconds is not None:
-            time.sleep(max(0.0, begin + fault.seconds - time.monotonic()))
-        spared = [node for node in range(len(sent)) if node != target]
-        if fault.seconds is not None:
-            busy = rates(used_then, lab.usage(), time.monotonic() - begin)
-            over = time.monotonic()
-            fault.end(lab, target)
-        lab.calm(fault.least, fault.most)
-        if fault.seconds is None:
-            busy = rates(used_then, lab.usage(), time.monotonic() - begin)
-        window = Window(begin, over, time.monotonic())
+        owners, died = lab.owners(), set(lab.died)
+        window, costs.busy = _strike(lab, fault, target)
         silences = lab.finish()
-        gone = {node: at for node, at in lab.died.items() if node not in dead}
-        outcome = measure(
-            window,
-            within(lab.events, window, gone, owners),
-            silences,
-            owners,
-            concerned,
-            len(concerned) if fault.demands else 0,
-        )
-        nodes = len(sent)
-        outcome.idle = sum(rates(used, rested, IDLE)) / nodes
-        outcome.busy = sum(busy[node] for node in spared) / len(spared)
-        outcome.rss = sum(one.rss for one in rested) / nodes / MEGABYTE
-        outcome.packets = sum(packets for packets, _ in sent) / nodes / IDLE
-        outcome.octets = sum(octets for _, octets in sent) / nodes / IDLE
-        outcome.blurred = lab.blurred(window.begin, window.end)
-        outcome.load = os.getloadavg()[0]
+        gone = {node: at for node, at in lab.died.items() if node not in died}
+        counted = within(lab.events, window, gone, owners)
+        demanded = len(concerned) if fault.demands else 0
+        outcome = measure(window, counted, silences, owners, concerned, demanded)
+        costs.blurred = lab.blurred(window.begin, window.end)
+        costs.load = os.getloadavg()[0]
+        outcome.costs = costs
+        timeline = {"window": asdict(window), "events": lab.events, "silences": silences}
+        (directory / "timeline.json").write_text(json.dumps(timeline))
         return outcome
+
+
+def _at_rest(lab: Lab) -> Costs:
+    """What the program takes while nothing happens."""
+    sent, used = lab.network.traffic(), lab.usage()
+    time.sleep(IDLE)
+    rested = lab.usage()
+    traffic = list(zip(sent, lab.network.traffic(), strict=True))
+    return Costs(
+        idle=fmean(rates(used, rested, IDLE)),
+        rss=fmean(one.rss for one in rested) / MEGABYTE,
+        packets=fmean(new[0] - old[0] for old, new in traffic) / IDLE,
+        octets=fmean(new[1] - old[1] for old, new in traffic) / IDLE,
+    )
+
+
+def _strike(lab: Lab, fault: Fault, target: int) -> tuple[Window, float]:
+    """Let a fault happen and pass: when it was, and percent of a core on the nodes it spares."""
+    used, begin = lab.usage(), time.monotonic()
+    fault.begin(lab, target)
+    if fault.loops:
+        _synchronise()
+    elif fault.seconds is not None:
+        time.sleep(max(0.0, begin + fault.seconds - time.monotonic()))
+    over = begin if fault.seconds is None else time.monotonic()
+    fault.end(lab, target)
+    lab.calm(fault.least, fault.most)
+    end = time.monotonic()
+    busy = rates(used, lab.usage(), end - begin)
+    return Window(begin, over, end), fmean(one for n, one in enumerate(busy) if n != target)
+
+
+def probing(trial: Trial) -> tuple[int, int]:
+    """How many addresses are probed at every tick, and every how many ticks the others.
+
+    As many as the machine can bear beside what it measures: all, where milliseconds
+    count; few where many labs run side by side for a minute, and seconds count.
+    """
+    fault = FAULTS[trial.fault]
+    if fault.fine and trial.addresses <= FEW:
+        return FEW, 1
+    if trial.addresses > FEW or (fault.seconds or 0) >= LONG:
+        return SAMPLE, 10
+    return SAMPLE, 4
 
 
 def _only(nodes: set[int]) -> int:
