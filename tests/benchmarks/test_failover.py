@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 from pathlib import Path
 from typing import Any
 
-from hamcrest import assert_that, close_to, contains_string, empty, equal_to, has_length
+from hamcrest import assert_that, close_to, contains_string, empty, equal_to, has_length, less_than
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -15,7 +16,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from benchmarks.failover.contest import PROGRAMS
 from benchmarks.failover.faults import FAULTS
 from benchmarks.failover.flips import Flip
+from benchmarks.failover.goals import verdicts
 from benchmarks.failover.grid import Results, trials
+from benchmarks.failover.leak import steady
 from benchmarks.failover.measures import (
     Event,
     Holders,
@@ -31,9 +34,11 @@ from benchmarks.failover.network import Network, addresses
 from benchmarks.failover.prober import PERIOD, Record, Schedule, silences
 from benchmarks.failover.programs import homes, missing
 from benchmarks.failover.responder import GONE, NEW, changes
+from benchmarks.failover.scenes import page, stamped
 from benchmarks.failover.serf import Serf
 from benchmarks.failover.table import lines, seconds
-from benchmarks.failover.trial import Trial
+from benchmarks.failover.trial import Trial, probing
+from benchmarks.failover.unfit import story
 from benchmarks.failover.vrrp import FastKeepalived, Keepalived
 from tests.network.namespaces import Lan
 
@@ -265,8 +270,6 @@ class ConfigurationTests(SynchronousTestCase):
 
     def patch_path(self, directory: str) -> None:
         """Let nothing be found for a test."""
-        import os
-
         self.patch(os, "environ", {**os.environ, "PATH": directory})
 
 
@@ -332,3 +335,112 @@ class TableTests(SynchronousTestCase):
                 text = "\n".join(lines([(Trial(program, fault, 1, 1), outcome())]))
                 assert_that(text, contains_string(FAULTS[fault].title))
                 assert_that(text, contains_string(PROGRAMS[program].title))
+
+
+class GoalsTests(SynchronousTestCase):
+    """What flip should do beside the others."""
+
+    def test_rival(self) -> None:
+        """A goal beside another program is a share of what that one takes."""
+        results = [
+            (Trial("keepalived", "crash", 50, 1), outcome(gap=Spread(3.0, 3.5))),
+            (Trial("flip", "crash", 50, 1), outcome(gap=Spread(2.5, 2.6))),
+        ]
+        assert_that(
+            verdicts(results),
+            equal_to(
+                [
+                    (
+                        False,
+                        "50, node crash, flip, gap: 2.50 s, at most 2.40 s"
+                        " (0.8 x 3.00 s of keepalived 1 s)",
+                    )
+                ]
+            ),
+        )
+        assert_that(verdicts(results[1:]), empty())
+
+    def test_every_run(self) -> None:
+        """An exclusive system may have two owners in no run, for no address."""
+        results = [
+            (Trial("flip-exclusive", "freeze", 1, run), outcome(two=Spread(0.0, worst)))
+            for run, worst in enumerate((0.0, 0.25, 0.0), 1)
+        ]
+        missed = [words for met, words in verdicts(results) if not met]
+        assert_that(missed, has_length(1))
+        assert_that(missed[0], contains_string("two owners: 250 ms, at most 0 ms"))
+
+    def test_median(self) -> None:
+        """One slow handoff in five is no miss."""
+        results = [
+            (Trial("flip", "stop", 1, run), outcome(gap=Spread(gap, gap)))
+            for run, gap in enumerate((0.01, 0.015, 0.3, 0.01, 0.02), 1)
+        ]
+        assert_that([met for met, _ in verdicts(results)], equal_to([True, True]))
+
+
+class SceneTests(SynchronousTestCase):
+    """What is printed to be looked at."""
+
+    def test_stamped(self) -> None:
+        """Only lines with a time that are about our addresses are shown."""
+        said = [
+            "[2026-11-25T02:57:02.158123] 2: eth0    inet 10.78.0.1/32 scope global",
+            "2026-11-25 02:57:02.977001 aa > ff, ARP: Request who-has 10.78.0.2",
+            "[2026-11-25T02:57:03.000000] 2: eth0 inet 10.77.0.1/24",
+            "listening on eth0",
+        ]
+        assert_that(
+            list(stamped(said)),
+            equal_to(
+                [
+                    ("2026-11-25T02:57:02.158123", "2: eth0 inet 10.78.0.1/32 scope global"),
+                    ("2026-11-25T02:57:02.977001", "aa > ff, ARP: Request who-has 10.78.0.2"),
+                ]
+            ),
+        )
+
+    def test_renewals(self) -> None:
+        """An address that is renewed is shown once, until it goes."""
+        there, gone = "2: eth0 inet 10.78.0.1/32 scope", "Deleted 2: eth0 inet 10.78.0.1/32 scope"
+        said = [(f"2026-11-25T02:57:0{n}.000000", "node1", there) for n in range(3)]
+        said += [("2026-11-25T02:57:04.000000", "node1", gone)]
+        assert_that(
+            list(page(said)),
+            equal_to([f"02:57:00.000  node1   {there}", f"02:57:04.000  node1   {gone}"]),
+        )
+
+    def test_story(self) -> None:
+        """Each second says what came back in it, and marks stand where they were made."""
+        said = ["9.9 200 a", "10.1 200 a", "10.2 200 a", "11.5 503 a", "11.6 0 -", "12.5 200 b"]
+        assert_that(
+            story(said, 10.0, 12.0, {1.25: "a breaks"}),
+            equal_to(
+                [
+                    "     0     2 x 200 by a",
+                    "     1     1 x 503 by a, 1 x no answer",
+                    "     1.250 a breaks",
+                    "     2     ",
+                ]
+            ),
+        )
+
+    def test_leak(self) -> None:
+        """Growth counts from when the daemons are warm; a file more is one too many."""
+        warm = (2500, [(50.0, 20)])
+        assert_that(steady([(500, [(30.0, 10)]), warm, (9000, [(54.0, 20)])]), equal_to(True))
+        assert_that(steady([warm, (9000, [(56.0, 20)])]), equal_to(False))
+        assert_that(steady([warm, (9000, [(50.0, 21)])]), equal_to(False))
+
+
+class ProbingTests(SynchronousTestCase):
+    """How often addresses are asked."""
+
+    def test_fine(self) -> None:
+        """Where milliseconds count every address is asked at every tick."""
+        assert_that(probing(Trial("flip", "stop", 50, 1)), equal_to((100, 1)))
+
+    def test_many(self) -> None:
+        """A thousand would take all of the machine."""
+        sample, slower = probing(Trial("flip", "stop", 1000, 1))
+        assert_that((sample + (1000 - sample) / slower) / PERIOD, less_than(25_000))
