@@ -243,11 +243,18 @@ class _Reactor(VirtualReactor):
         for arrival in unheard:
             arrival()
 
-    def deliver(self, arrival: Callable[[], object], *, droppable: bool = False) -> None:
+    def receive(self, arrival: Callable[[], object]) -> bool:
         if not self.deaf:
-            super().deliver(arrival, droppable=droppable)
-        elif not (droppable and len(self._unheard) >= BACKLOG):
+            return super().receive(arrival)
+        if len(self._unheard) < BACKLOG:
             self._unheard.append(arrival)
+        return False
+
+    def deliver(self, arrival: Callable[[], object]) -> None:
+        if self.deaf:
+            self._unheard.append(arrival)
+        else:
+            super().deliver(arrival)
 
 
 def _sent(network: Network) -> Traffic:

@@ -18,6 +18,7 @@ from twisted.internet.protocol import DatagramProtocol
 from flip.errors import MalformedPacket, WireError
 from flip.log import Logger
 from flip.membership.dissemination import Dissemination
+from flip.membership.push import SMALL
 from flip.membership.roster import Roster
 from flip.wire.messages import (
     INCARNATIONS,
@@ -174,8 +175,15 @@ class GossipProtocol(DatagramProtocol):
         return self._roster[self._roster.me].incarnation
 
     def _news(self, peer: str, taken: int = 0) -> tuple[Update, ...]:
-        differs = self._digests.get(peer) != self._roster.digest
-        return self._dissemination.updates(peer, differs=differs, taken=taken)
+        return self._dissemination.updates(peer, differs=self._differs(peer), taken=taken)
+
+    def _differs(self, peer: str) -> bool:
+        """Whether `peer` is likely to lack something that is no news any more."""
+        if len(self._roster.others) <= SMALL:
+            return self._digests.get(peer) != self._roster.digest
+        # In a large cluster most were last heard before the last change, which is
+        # on its way to them: only those that differed when they were heard lag behind.
+        return peer in self.differing or peer not in self._digests
 
     def _write(self, peer: str, message: Datagram) -> None:
         transport: IUDPTransport | None = self.transport

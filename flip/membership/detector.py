@@ -163,7 +163,8 @@ class Detector:
         return chosen
 
     def _not_left(self, members: Iterable[str]) -> list[str]:
-        return [id for id in members if self._roster.state(id) is not State.LEFT]
+        left = self._roster.left
+        return [id for id in members if id not in left]
 
     def _probe(self, id: str) -> bool:
         if id in self._probes or self._roster.state(id) is State.LEFT:
@@ -198,10 +199,11 @@ class Detector:
             self._ask_witness()
         if not self._roster.present(probe.target):
             return  # a quorum has looked; that it is back, it proves by answering itself
+        absent, reachable = self._roster.absent, self._touch.reachable
         able = [
             id
             for id in self._roster.others
-            if id != probe.target and self._touch.reachable.get(id) and self._roster.present(id)
+            if id != probe.target and reachable.get(id) and id not in absent
         ]
         # A helper says after a sixth of the time that it has no answer either.
         probe.nacks_due = probe.nacks_due or (bool(able) and probe.tries < TRIES)
@@ -251,12 +253,11 @@ class Detector:
     def _candidates(self) -> list[str]:
         """Members from which a sweep could learn something: silent of late, not being probed."""
         recently = self._clock.seconds() - self._timeout / 3
+        left, last_sign = self._roster.left, self._touch.last_sign
         return [
             id
             for id in self._roster.others
-            if id not in self._probes
-            and self._roster.state(id) is not State.LEFT
-            and self._touch.last_sign.get(id, -1.0) < recently
+            if id not in self._probes and id not in left and last_sign.get(id, -1.0) < recently
         ]
 
     def _changed(self, change: Change) -> None:

@@ -18,11 +18,13 @@ from itertools import chain
 
 from msgspec.structs import replace
 
+from flip.membership.member import OUTSIDERS
 from flip.membership.push import SMALL
 from flip.membership.roster import Change, Roster
 from flip.wire.messages import Update, encode
 
 RETRANSMISSIONS = 3  # lambda: at 20 % loss a change misses a given member in 1 of 3,000 cases
+VOTERS_SHARE = 0.75  # of the room, for votes that do not all fit: other news wants to ride as well
 PATIENCE = 8  # updates too large for what is left of a packet, after which it counts as full
 
 
@@ -37,6 +39,7 @@ class Dissemination:
         self._roster = roster
         self._room = room
         self._rng = rng
+        self._longest = max(len(encode(id)) for id in (roster.me, *roster.others, *OUTSIDERS))
         self._limit = RETRANSMISSIONS * math.ceil(math.log2(len(roster) + 1))
         # Insertion order is age: a member that changes again moves to the end.
         self._sent: dict[str, int] = {}
@@ -111,29 +114,32 @@ class Dissemination:
         """The update about a member, cut down to what one packet can carry, and its size."""
         update = self._roster[id].update
         cached = self._fitting.get(id)
-        if cached is not None and cached[0] is update:
-            return cached[1], cached[2]
-        fitting, size = update, len(encode(update))
-        if size > self._room:
-            fitting = replace(update, claims=None)
-            size = len(encode(fitting))
-        if size > self._room:
-            return self._with_fewer_voters(fitting)
-        self._fitting[id] = update, fitting, size
-        return fitting, size
+        if cached is None or cached[0] is not update:
+            fitting, size = update, len(encode(update))
+            if size > self._room:
+                fitting = replace(update, claims=None)
+                size = len(encode(fitting))
+            cached = self._fitting[id] = update, fitting, size
+        _, fitting, size = cached
+        return (fitting, size) if size <= self._room else self._with_fewer_voters(fitting)
 
     def _accusation(self, id: str) -> tuple[Update, int]:
         """The votes against a member, for itself: what else it is, it knows best."""
         known = self._roster[id].update
-        return self._with_fewer_voters(Update(id, accused=known.accused, voters=known.voters))
+        accusation = Update(id, accused=known.accused, voters=known.voters)
+        size = len(encode(accusation))
+        return (accusation, size) if size <= self._room else self._with_fewer_voters(accusation)
 
     def _with_fewer_voters(self, update: Update) -> tuple[Update, int]:
         """Others each time, so that over many packets every vote is told."""
-        voters = list(update.voters)
-        while True:
-            size = len(encode(update))
-            if size <= self._room or not voters:
-                return update, size
-            start = self._rng.randrange(len(voters))
-            voters = (voters[start:] + voters[:start])[: len(voters) // 2]
-            update = replace(update, voters=tuple(sorted(voters)))
+        voters = update.voters
+        fewer = replace(update, voters=())
+        size = len(encode(fewer))
+        if not voters or size > self._room:
+            return fewer, size
+        # A longer array has a longer header.
+        count = max(0, int((self._room - size) * VOTERS_SHARE) - 2) // self._longest
+        start = self._rng.randrange(len(voters))
+        chosen = (voters[start:] + voters[:start])[:count]
+        fewer = replace(update, voters=tuple(sorted(chosen)))
+        return fewer, len(encode(fewer))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from flip.membership.roster import Roster, State
+from flip.membership.roster import Roster
 
 FANOUT = 3  # members, beside those concerned, that hear of a change at once
 RELAY_PAUSE = 0.05  # seconds between two pushes of what other members found out
@@ -61,8 +61,8 @@ class Push:
         others = self._roster.others
         chosen = set(others)
         if len(others) > SMALL:
-            chosen = set(self._rng.sample(others, FANOUT)) | (self._concerned & chosen)
+            concerned = {id for id in self._concerned if id in self._roster}
+            chosen = concerned - {self._roster.me} | set(self._rng.sample(others, FANOUT))
         self._concerned.clear()
-        for peer in sorted(chosen):
-            if self._roster.state(peer) is not State.LEFT:
-                self._gossip(peer)
+        for peer in sorted(chosen - self._roster.left):
+            self._gossip(peer)

@@ -68,10 +68,11 @@ class Reconciliation:
 
     def look(self) -> None:
         """Exchange with a peer whose state has differed for too long, or that knows claims."""
+        signs, patience = self._touch.last_sign, 2 * self._interval
         overdue = [
             (since, peer)
             for peer, since in self._digests.differing.items()
-            if self._touch.last_sign.get(peer, since) - since >= 2 * self._interval
+            if signs.get(peer, since) - since >= patience
             and self._touch.reachable.get(peer)
             and self._may_try(peer)
         ]

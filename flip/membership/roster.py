@@ -67,6 +67,7 @@ class Roster:
         self._others = tuple(id for id in self._members if id != me)
         self._left: set[str] = set()
         self._confirmed: set[str] = set()
+        self._absent: set[str] = set()  # down, or left
         self._unread: set[str] = set()
         self._observers: list[Callable[[Change], None]] = []
         self._mourners: list[Callable[[], None]] = []
@@ -99,6 +100,11 @@ class Roster:
     def confirmed(self) -> Set[str]:
         """The ids of all members of which an operator said that they are off."""
         return self._confirmed
+
+    @property
+    def absent(self) -> Set[str]:
+        """The ids of all members that are down or left."""
+        return self._absent
 
     @property
     def unread(self) -> Iterable[Member]:
@@ -136,7 +142,7 @@ class Roster:
 
     def present(self, id: str) -> bool:
         """Whether a member is neither down nor left: its claims count."""
-        return self.state(id) in (State.ALIVE, State.PROBABLY_DOWN)
+        return id not in self._absent
 
     def witness(self, sender: str, incarnation: int) -> None:
         """Note the incarnation that an authentic packet of `sender` carried."""
@@ -201,8 +207,10 @@ class Roster:
             member.record = record
         self._merge_claims(member, update.claims)
         self._merge_votes(member, update)
-        if member.voters != voters:
-            voted = tuple(sorted(member.voters))
+        if member.voters is not voters and member.voters != voters:
+            # Sorting is fast where most is in order: a death among many is many votes.
+            kept = voted if member.voters > voters else ()
+            voted = tuple(sorted((*kept, *member.voters.difference(kept))))
         known = Update(member.id, member.record, member.body, member.accused, voted)
         if known != told:
             member.update = update if known == update else known
@@ -236,7 +244,8 @@ class Roster:
 
     def _merge_votes(self, member: Member, update: Update) -> None:
         voters = NOBODY
-        if update.voters:
+        known = update.accused == member.accused and member.voters.issuperset(update.voters)
+        if update.voters and not known:
             voters = (self._voters & frozenset(update.voters)) - {member.id}
         if member.id == self.me:
             self._read_own_obituary(member, update.accused, voters)
@@ -275,6 +284,7 @@ class Roster:
         state_now = self.state(member.id)
         _note(self._left, member.id, state_now is State.LEFT)
         _note(self._confirmed, member.id, OPERATOR in now)
+        _note(self._absent, member.id, state_now in (State.DOWN, State.LEFT))
         _note(self._unread, member.id, member.record is not None and member.claims is None)
         change = Change(
             member=member.id,

@@ -306,15 +306,17 @@ class Membership(Service):
             self.protocol.reject_claims(member.id, change.source)
         elif change.record is not None and change.claims is None:
             self._reconciliation.fetch(member, change.source)
-        told = change.state is not change.state_before or bool(change.new_votes)
+        moved = change.state is not change.state_before
+        told = moved or bool(change.new_votes)
         record, before = change.record, change.record_before
         if record is not None and record is not before:
             told = told or before is None or _head(record) != _head(before)
         if told and change.member != self.roster.me:
-            # The suspect alone can answer a vote.
-            suspect = frozenset((change.member,)) if change.new_votes else frozenset()
-            self._tell(suspect, relayed=change.source != self.roster.me)
-        if change.state is not change.state_before:
+            # The suspect alone can answer a vote; of hundreds, whoever relays tells it few.
+            relayed = change.source != self.roster.me
+            heard = bool(change.new_votes) and (moved or not relayed)
+            self._tell(frozenset((change.member,) if heard else ()), relayed=relayed)
+        if moved:
             self._judge()
 
     def _tell(self, concerned: frozenset[str], *, relayed: bool = False) -> None:

@@ -31,6 +31,11 @@ class Agenda:
         self._count += 1
         heapq.heappush(self._heap, (time, self._count, call))
 
+    @property
+    def clear(self) -> bool:
+        """Whether nothing more happens at this very moment."""
+        return not self._heap or self._heap[0][0] > self.now
+
     def step(self, end: float) -> bool:
         """Let the next thing happen; False when there is nothing until `end`."""
         heap = self._heap

@@ -54,9 +54,8 @@ class SimulatedEcho:
             network.schedule(network.latency.draw(self._rng), arrival)
 
     def _arrive(self, address: str, nonce: int) -> bool:
-        """The answer reaches the host; False: it cannot be seen yet."""
-        self._reactor.deliver(partial(self._hear, address, nonce), droppable=True)
-        return False
+        """The answer reaches the host; False: it was not seen yet."""
+        return self._reactor.receive(partial(self._hear, address, nonce))
 
     def _hear(self, address: str, nonce: int) -> None:
         if self._answered is not None:

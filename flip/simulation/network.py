@@ -33,7 +33,9 @@ class Reactor(Protocol):
         self, delay: float, callable: Callable[..., Any], /, *args: Any
     ) -> IDelayedCall: ...
 
-    def deliver(self, arrival: Callable[[], object], *, droppable: bool = False) -> None: ...
+    def deliver(self, arrival: Callable[[], object]) -> None: ...
+
+    def receive(self, arrival: Callable[[], object]) -> bool: ...
 
 
 class Network:
@@ -179,11 +181,9 @@ class Network:
             self.schedule(delay, partial(self.arrive, source, packet, target))
 
     def arrive(self, source: Address, packet: bytes, target: Address) -> bool:
-        """A datagram reaches its target, if anybody listens there; False: it cannot be seen yet."""
+        """A datagram reaches its target, if anybody listens there; False: it was not seen yet."""
         port = self._udp.get(target)
-        if port is not None:
-            port.reactor.deliver(partial(port.receive, packet, source), droppable=True)
-        return False
+        return port is not None and port.reactor.receive(partial(port.receive, packet, source))
 
 
 @implementer(IUDPTransport)

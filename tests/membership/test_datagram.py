@@ -28,6 +28,7 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.membership.datagram import COMPLAINT_PAUSE, news_room
+from flip.membership.push import SMALL
 from flip.wire.claims import Phase, claims_hash, data_digest, encode_claims
 from flip.wire.messages import (
     INCARNATIONS,
@@ -149,6 +150,33 @@ class PingTests(NodeTestCase):
         assert_that([protocol.agrees(PEER), protocol.differing.get(PEER)], equal_to([False, began]))
         self.member.say(Gossip(BIRTH, self.node.roster.digest))
         assert_that([protocol.agrees(PEER), protocol.differing.get(PEER)], equal_to([True, None]))
+
+    def test_filled_up(self) -> None:
+        """In a large cluster only who differed when it was last heard is told old news as well."""
+        ids = tuple("abcdefghijkl")
+        assert_that(len(ids) - 1, greater_than(SMALL))
+        self.node = Node(config(ids))
+        self.addCleanup(self.node.stop)
+        b, c = Member(self.node), Member(self.node, "c", boot=3)
+
+        def told(digest: int) -> bool:
+            b.say(Ping(BIRTH, digest, 7))
+            return bool(b.heard()[-1].updates)
+
+        told(1)  # from here on it is known
+        self.settle(c)
+        assert_that([told(1), told(self.node.roster.digest)], equal_to([True, False]))
+        self.node.roster.merge((Update("d", record("d"), b""),), "d")
+        self.settle(c)
+        self.node.protocol.gossip(PEER)
+        assert_that([told.updates for told in b.heard()], equal_to([()]))
+
+    def settle(self, member: Member) -> None:
+        """Ask until there is no news."""
+        self.node.sent.clear()
+        for _ in range(100):
+            member.say(Ping(BIRTH, self.node.roster.digest, 7))
+        assert_that(member.heard()[-1].updates, empty())
 
     def test_twin(self) -> None:
         """Another process with this node's id is learnt from and not answered."""

@@ -181,6 +181,25 @@ class VoteTests(SynchronousTestCase):
         view.accuse("b", 5, ("d",))
         assert_that((view.state("b"), view.present("b")), equal_to((State.DOWN, False)))
 
+    def test_absent(self) -> None:
+        """Who is down or left is absent, until it is back."""
+        view = roster()
+        view.merge((Update("b", record("b", 5), None, 5, ("a", "c", "d")),), "c")
+        view.merge((Update("c", record("c", 5, status=Status.LEFT)),), "c")
+        assert_that((view.absent, view.left), equal_to(({"b", "c"}, {"c"})))
+        view.witness("b", 6)
+        view.merge((Update("c", record("c", 6)),), "c")
+        assert_that((view.absent, view.present("b")), equal_to((set(), True)))
+
+    def test_many(self) -> None:
+        """However many votes are known already, what is told stays in order."""
+        ids = tuple(f"n{number:02}" for number in range(40))
+        view = roster("n00", ids)
+        for voters in (ids[20:], ids[5:25], ids[1:30], ids[1:2]):
+            view.accuse("n03", 5, voters)
+            assert_that(view["n03"].update.voters, equal_to(tuple(sorted(view["n03"].voters))))
+        assert_that(view["n03"].voters, equal_to(set(ids[1:]) - {"n03"}))
+
     def test_never_heard_of(self) -> None:
         """A member without a record can be voted down, and its first record revives it."""
         view = roster()

@@ -25,6 +25,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from flip.config import Config, Server, System
 from flip.errors import CannotListen
+from flip.membership import push
 from flip.membership.own import LEAP
 from flip.membership.push import SMALL
 from flip.membership.roster import State
@@ -32,7 +33,7 @@ from flip.membership.service import Membership
 from flip.simulation.network import Network
 from flip.simulation.streams import Address
 from flip.wire.claims import Phase, claims_hash
-from flip.wire.messages import Ack, Datagram, Ping, Status, decode_datagram
+from flip.wire.messages import Ack, Datagram, Ping, Status, Update, decode_datagram
 from flip.wire.seal import Channel, Seal
 from tests.matchers import only_contains
 from tests.membership.samples import ClockTestCase, votes
@@ -78,7 +79,11 @@ class Host:
     def callLater(self, delay: float, call: Callable[..., Any], *args: Any) -> IDelayedCall:
         return self._test.clock.callLater(delay, call, *args)
 
-    def deliver(self, arrival: Callable[[], object], *, droppable: bool = False) -> None:
+    def receive(self, arrival: Callable[[], object]) -> bool:
+        self.deliver(arrival)
+        return True
+
+    def deliver(self, arrival: Callable[[], object]) -> None:
         arrival()
 
     def listenUDP(self, port: int, protocol: Any, interface: str, **options: Any) -> Any:
@@ -334,6 +339,22 @@ class PushTests(ServiceTestCase):
         self.run_for(0.02, 0.001)
         assert_that(c.own.record.incarnation, equal_to(incarnation + 1))
         assert_that([m.roster.state("c") for m in (a, b)], equal_to([State.ALIVE] * 2))
+
+    def test_suspect_among_many(self) -> None:
+        """Of votes that others cast only the first is relayed to the suspect, and the quorum's."""
+        servers = tuple("abcdefghijkl")
+        a = self.start("a", servers=servers)
+        a.roster.witness("b", 5)
+        self.patch(push, "FANOUT", 0)
+        peers = self.told(a)
+        told = []
+        for voter in "cdefghij":
+            update = Update("b", accused=5, voters=(voter,))
+            a.roster.merge((update,), voter)
+            self.clock.advance(0.1)
+            told.append("b" in peers)
+            peers.clear()
+        assert_that(told, equal_to([True, *[False] * 5, True, False]))
 
     def test_left(self) -> None:
         """Nobody tells those who left."""

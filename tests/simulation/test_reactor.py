@@ -125,6 +125,15 @@ class StallTests(HostsTestCase):
         self.b.thaw(sockets_first=True)
         assert_that(self.receiver.heard[0][0] < self.ticks[0], equal_to(True))
 
+    def test_behind_what_is_due(self) -> None:
+        """What arrives at the very moment of a timer is read behind it, as always."""
+        self.network.latency = Uniform(1.0, 1.0)
+        self.b.callLater(1.0, self.tick)
+        self.send(2)
+        self.run_for(2)
+        read = [at for at, _ in self.receiver.heard]
+        assert_that((len(read), min(read) > self.ticks[0]), equal_to((2, True)))
+
     def test_slow(self) -> None:
         """Every call of a slow process takes its time, and the next one waits for it."""
         self.network.latency = Uniform(0.0, 0.0)
