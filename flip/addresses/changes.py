@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from flip.addresses.exchange import BATCH, Exchange
+from flip.addresses.exchange import Exchange
 from flip.addresses.kernel import Address, Assigned, Put, Remove
 from flip.addresses.messages import Request, Verdict
-from flip.addresses.reasons import no_interface, other_prefix, refusal
+from flip.addresses.reasons import no_interface, other_prefix, refusal, too_late
 from flip.addresses.rtnetlink import delete_address, new_address, promote_secondaries
 from flip.addresses.table import Table
 from flip.addresses.watch import Watch
@@ -38,18 +39,26 @@ class Changes:
         results: list[AddressError | None] = []
         while len(results) < len(changes):
             try:
-                results += await self._make(changes[len(results) : len(results) + BATCH])
+                batch = changes[len(results) : len(results) + self._exchange.batch]
+                results += await self._make(batch)
             except AddressError as error:  # the kernel cannot be asked: that goes for the rest
                 results += [error] * (len(changes) - len(results))
         return results
 
     async def _make(self, changes: Sequence[Put | Remove]) -> list[AddressError | None]:
-        self._watch.drain()  # the numbers of interfaces may have changed
-        plans = [self._plan(change) for change in changes]
-        requests = [request for plan in plans if isinstance(plan, list) for request in plan]
-        verdicts = iter(await self._exchange.carry_out(requests))
+        asked: list[tuple[Put | Remove, list[Request] | AddressError]] = []
+
+        def ask() -> list[Request]:
+            self._watch.drain()  # the numbers of interfaces may have changed
+            now = self._now()
+            for change in changes:
+                in_time = _in_time(change, now)
+                asked.append((in_time, self._plan(in_time)))
+            return [request for _, plan in asked if isinstance(plan, list) for request in plan]
+
+        verdicts = iter(await self._exchange.carry_out(ask))
         results: list[AddressError | None] = []
-        for change, plan in zip(changes, plans, strict=True):
+        for change, plan in asked:
             if isinstance(plan, AddressError):
                 results.append(plan)
             else:
@@ -78,6 +87,8 @@ class Changes:
             there = self._table.other_prefix(address)
             if there:
                 return other_prefix(address, there)
+            if change.valid == 0 and change.by is not None:
+                return too_late(address)
             add = new_address(address, link.number, change.valid, change.label)
             assigned = self._table.addresses.get(address)
             if assigned and not assigned.serving:
@@ -110,3 +121,11 @@ class Changes:
         elif verdict.errno == errno.EEXIST and address in self._table.addresses:
             return None
         return refusal(address, verdict)
+
+
+def _in_time(change: Put | Remove, now: float) -> Put | Remove:
+    """A change whose lifetime ends in time; 0: it cannot."""
+    if isinstance(change, Remove) or change.by is None:
+        return change
+    left = max(0, math.floor(change.by - now))
+    return change._replace(valid=left if change.valid is None else min(change.valid, left))

@@ -41,6 +41,7 @@ _log = Logger()
 class Exchange:
     """Has requests carried out in batches, and lists; one after another.
 
+    :ivar batch: how many requests to send at once, by what the last ones took.
     :param opened: opens the socket.
     :param doubtful: is called when answers were lost or late: news may have been read before
         the answer that they follow.
@@ -54,7 +55,7 @@ class Exchange:
         self._opened = opened
         self._doubtful = doubtful
         self._lock = DeferredLock()
-        self._batch = FIRST_BATCH
+        self.batch = FIRST_BATCH
         self._sequence = 0
         self._closed = True
         self._reader: NetlinkReader | None = None
@@ -75,19 +76,18 @@ class Exchange:
         self._drop()
         self._lost()
 
-    async def carry_out(self, requests: Sequence[Request]) -> list[Verdict]:
-        """Have requests carried out in this order; how each of them ended.
+    async def carry_out(self, ask: Callable[[], Sequence[Request]]) -> list[Verdict]:
+        """Have requests carried out, in this order and in one batch; how each of them ended.
 
+        :param ask: is called when it is their turn, just before they are sent.
         :raises AddressError: the kernel cannot be asked, or this is closed.
         """
-        verdicts: list[Verdict] = []
-        while len(verdicts) < len(requests):
-            await self._pace.turn()
-            async with self._lock:
-                began = self._reactor.seconds()
-                batch = requests[len(verdicts) : len(verdicts) + self._batch]
-                verdicts += await self._carry_out(batch)
-                self._suit(len(batch), self._reactor.seconds() - began)
+        await self._pace.turn()
+        async with self._lock:
+            began = self._reactor.seconds()
+            requests = ask()
+            verdicts = await self._carry_out(requests)
+            self._suit(len(requests), self._reactor.seconds() - began)
         return verdicts
 
     async def listing(self, request: Request, read: Callable[[Message], T | None]) -> list[T]:
@@ -113,12 +113,13 @@ class Exchange:
     def _suit(self, count: int, seconds: float) -> None:
         """Make the next batch as large as fits into a `SLICE`, at most twice as large."""
         fitting = int(SLICE * count / seconds) if seconds > 0 else BATCH
-        self._batch = max(SMALLEST_BATCH, min(BATCH, 2 * self._batch, fitting))
+        if count:
+            self.batch = max(SMALLEST_BATCH, min(BATCH, 2 * self.batch, fitting))
 
     async def _carry_out(self, requests: Sequence[Request]) -> list[Verdict]:
         verdicts: dict[int, Verdict] = {}
         missing = list(range(len(requests)))
-        for _ in range(ATTEMPTS):
+        for _ in range(ATTEMPTS if requests else 0):
             # Asking twice does no harm: what is there is put again, what is gone is gone.
             task = _Batch({self._next(): at for at in missing}, verdicts)
             data = b"".join(frame(requests[at], number) for number, at in task.awaited.items())

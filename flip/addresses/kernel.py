@@ -66,11 +66,15 @@ class Put(NamedTuple):
 
     :ivar valid: for how many seconds (1 ... 2**32 - 2) the kernel keeps it; None: for ever.
     :ivar label: IPv4 only, see `label_fits`; one that is there keeps the label that it has.
+    :ivar by: when the lifetime has to end at the latest, in seconds of the reactor: it is cut down
+        to that when the kernel is told, however long others were told before. Where no whole
+        second is left, the change is refused with ``ETIME``.
     """
 
     address: Address
     valid: int | None = None
     label: str | None = None
+    by: float | None = None
 
 
 class Remove(NamedTuple):

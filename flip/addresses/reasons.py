@@ -30,6 +30,11 @@ def other_prefix(address: Address, there: Address) -> AddressError:
     )
 
 
+def too_late(address: Address) -> AddressError:
+    """An address must not be put: it would have to go within a second."""
+    return AddressError(f"{address}: it would have to be gone within a second.", errno.ETIME)
+
+
 def _reason(address: Address, verdict: Verdict) -> str:
     name = address.interface
     match verdict.errno:

@@ -121,6 +121,9 @@ class Watch:
             self._asking = False
 
     async def _list(self) -> None:
+        # When the queue runs over, the kernel drops news until it has been read to its end. Its
+        # older news are part of the list: on top of that they would bring back what is gone.
+        self.drain()
         self._stale, self._later = False, []
         try:
             links = await self._exchange.listing(all_links(), _link)

@@ -196,10 +196,13 @@ class ScriptedKernel:
         for sock in self.opened.get("news", []):
             sock.queue.append((message(kind, payload), (0, 0)))
 
-    def lose_news(self) -> None:
-        """The queue of the news has run over."""
-        self.sock("news").queue.clear()
-        self.sock("news").queue.append(OSError(errno.ENOBUFS, "No buffer space available"))
+    def lose_news(self, kept: int = 0) -> None:
+        """The queue of the news has run over: the error comes first, then what it still held."""
+        queue = self.sock("news").queue
+        held = [item for item in queue if not isinstance(item, OSError)][:kept]
+        queue.clear()
+        queue.append(OSError(errno.ENOBUFS, "No buffer space available"))
+        queue.extend(held)
 
     def put(self, place: Place, entry: Entry = PERMANENT) -> None:
         """Somebody puts an address."""

@@ -108,6 +108,46 @@ class PutTests(ChangesTestCase):
             self.kernel.addresses()[ADDRESS], has_properties(until=5.0, label="flip", marked=True)
         )
 
+    def test_in_time(self) -> None:
+        """A lifetime is cut down to whole seconds before a moment, when the kernel is told."""
+        self.bench.turn(0.5)
+        late = Address("eth0", "10.0.0.3", 32)
+        changes = [Put(ADDRESS, 9, by=4.4), Put(OTHER, 2, by=4.4), Put(ADDRESS6, by=4.4)]
+        *results, error = self.apply(*changes, Put(late, 9, by=1.4))
+        assert_that(results, equal_to([None] * 3))
+        assert error is not None
+        assert_that(error.errno, equal_to(errno.ETIME))
+        lifetimes = {place[1]: entry.valid for place, entry in self.host.addresses.items()}
+        expected = {PLACE[1]: 3, b"\x0a\0\0\x02": 2, PLACE6[1]: 3}
+        assert_that(lifetimes, equal_to(expected))
+
+    def test_in_time_at_the_end_of_many(self) -> None:
+        """Time that the first batches take is not given to the last ones."""
+        places: list[Place] = [(2, struct.pack("!BBH", 10, 1, n), 32) for n in range(100)]
+
+        def answers(datagram: bytes) -> list[bytes]:
+            self.bench.pass_time(0.01)
+            return [datagram]
+
+        self.host.answers = answers
+        ends: list[float] = []
+        put = self.host.put
+
+        def timed(place: Place, entry: Entry) -> None:
+            ends.append(self.bench.reactor.seconds() + entry.valid)
+            put(place, entry)
+
+        self.patch(self.host, "put", timed)
+        pending = self.kernel.apply([Put(self.bench.address(p), 9, by=2.0) for p in places])
+        while not pending.called:
+            self.bench.one_turn()
+            self.bench.pass_time(0.05)
+        errors = [error for error in self.successResultOf(pending) if error]
+        assert_that({error.errno for error in errors}, equal_to({errno.ETIME}))
+        assert_that(len(errors) in range(20, 80), f"{len(errors)} of 100 came too late")
+        # Before the first answer nobody knows how long they take.
+        assert_that(max(ends) < 2.1, f"the last one would end at {max(ends)}")
+
     def test_order(self) -> None:
         """Changes of one address are made in their order."""
         changes: list[Put | Remove]

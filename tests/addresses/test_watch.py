@@ -317,6 +317,15 @@ class OverrunTests(NewsTestCase):
         assert_that(set(self.heard), equal_to(expected))
         assert_that(self.heard, has_length(3))
 
+    def test_older_news(self) -> None:
+        """What the queue held before it ran over does not bring back what is gone."""
+        self.host.put(PLACE)
+        self.host.remove(PLACE)
+        self.host.lose_news(kept=1)
+        self.bench.turn()
+        self.assert_true()
+        assert_that(self.heard, empty())
+
     def test_news_during_a_listing(self) -> None:
         """What happens while all is listed is not lost, and not undone by an older list."""
         self.host.put(PLACE)
@@ -454,7 +463,7 @@ class HistoryTests(SynchronousTestCase):
             elif what == "unlink" and number in host.links:
                 host.remove_link(number)
             elif what == "lose":
-                host.lose_news()
+                host.lose_news(kept=host_number - 1)
             elif what == "turn":
                 bench.turn()
             elif what == "apply":
