@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
 from hamcrest import assert_that, contains_string, equal_to, starts_with
 
+from flip import realtime
+from flip.membership import ping_socket
 from tests.cli.case import CommandCase
-from tests.matchers import contains_exactly, has_entries, is_not
+from tests.matchers import contains_exactly, has_entries, has_items, is_not
 
 
 class CheckTests(CommandCase):
@@ -49,6 +52,21 @@ class CheckTests(CommandCase):
             equal_to([["warning", "quorum"], ["warning", "key"]]),
         )
         assert_that(lines[2], contains_string("is good"))
+
+    def test_not_permitted(self) -> None:
+        """What this user may not do here: ping, and be real-time."""
+        self.patch(ping_socket, "complaint", lambda families: f"no sockets of {[*families]}")
+        self.patch(
+            realtime, "complaint", lambda priority: f"no priority {priority}" * (priority > 0)
+        )
+        self.description |= {"witness": {"ping": ["10.0.0.1", "fd00::1"]}, "realtime": 5}
+        assert_that(self.check(), equal_to(0))
+        lines = self.out.getvalue().splitlines()
+        families = [socket.AF_INET, socket.AF_INET6]
+        assert_that(lines, has_items(
+            f"warning: witness: cannot be pinged here: no sockets of {families}",
+            "warning: realtime: not permitted here: no priority 5",
+        ))  # fmt: skip
 
     def test_problems(self) -> None:
         """Errors go where errors go, with exit code 2 and no traceback."""

@@ -161,6 +161,23 @@ class ShowTests(SynchronousTestCase):
         words = self.words("flip1 (me)")
         assert_that(words, equal_to("flip1 (me) alive - - 192.168.0.2"))
 
+    def test_outsiders(self) -> None:
+        """The votes of a witness and of an operator have no id."""
+        for votes, text in (
+            (["/operator"], "1 of 2: an operator"),
+            (["/witness", "flip"], "2 of 2: the witness, flip"),
+        ):
+            self.status["members"]["flip2"]["votes"] = votes
+            assert_that(self.words("flip2 "), contains_string(text))
+
+    def test_witness(self) -> None:
+        """A witness that answers is named; of one that does not there is an alarm."""
+        answered = {"10.0.0.253": None, "10.0.0.254": 0.2}
+        self.status["witness"] = {"reached": True, "answered": answered, "trouble": None}
+        assert_that(self.shown()[1], equal_to("a witness answers: 10.0.0.254"))
+        self.status["witness"]["reached"] = False
+        assert_that("\n".join(self.shown()), is_not(contains_string("10.0.0.254")))
+
     def test_claims(self) -> None:
         """A claim that is not yet, or no more, held says so."""
         self.status["members"]["flip1"]["systems"]["ip"].update(

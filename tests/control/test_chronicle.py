@@ -10,6 +10,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.control.chronicle import Chronicle
+from flip.membership.member import OPERATOR, WITNESS
 from flip.wire.claims import Phase
 from flip.wire.messages import Status
 from tests.holdings.bed import Others, StandIn, config, open_journal
@@ -94,6 +95,20 @@ class ChronicleTests(SynchronousTestCase):
         """A quorum of votes in one packet is one line."""
         self.others.accuse("flip1", "flip2", "me")
         assert_that([kind for kind, _ in self.news()], equal_to(["down"]))
+
+    def test_outsiders(self) -> None:
+        """The vote of a witness is named as such."""
+        self.others.accuse("flip1", "me", WITNESS)
+        text = "quorum reached, flip1 is down: the witness, me cannot reach it (votes 2/2)"
+        assert_that(self.news(), equal_to([("down", text)]))
+
+    def test_confirmed(self) -> None:
+        """An operator's word is an alarm in every log, and no vote among others."""
+        with capturedLogs() as logs:
+            self.others.accuse("flip1", OPERATOR)
+        text = "an operator confirmed that flip1 is off: it counts as down until it returns"
+        assert_that(self.news(), equal_to([("confirmed-down", text)]))
+        assert_that([event["log_level"] for event in logs], equal_to([LogLevel.critical]))
 
     def test_told_once(self) -> None:
         """The same votes again are no news."""

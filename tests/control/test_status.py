@@ -99,6 +99,28 @@ class TroubleTests(ClusterTestCase):
             has_entries({TWO: "alive: (exit status 1)"}),
         )
 
+    def test_witness(self) -> None:
+        """Whether a witness answers, since when each has not, and an alarm while none does."""
+        gateway = "10.0.0.254"
+        world = self.cluster({**system(), "witness": {"ping": [gateway]}})
+        world.start()
+        world.run(5)
+        found = ask(world, "flip")
+        assert_that(found["witness"], has_entries(reached=True, trouble=None))
+        assert_that(found["witness"]["answered"][gateway], less_than(1.0))
+        assert_that(found["alarms"], empty())
+        world.network.cut([gateway], world.addresses("flip"))
+        world.run(5)
+        found = ask(world, "flip")
+        assert_that(found["witness"]["reached"], equal_to(False))
+        text = "no witness answers: while that lasts, it helps nobody to take over"
+        assert_that(found["alarms"], equal_to([text]))
+        assert_that(found["in_touch"], equal_to(True))
+
+    def test_no_witness(self) -> None:
+        """Where there is none, there is nothing to say."""
+        assert_that(ask(self.story(), "flip")["witness"], equal_to(None))
+
     def test_given_up(self) -> None:
         """A node that gave up says for what, since when it is ineligible and why."""
         world = self.cluster()
