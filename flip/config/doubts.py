@@ -159,7 +159,7 @@ def data(config: Config, host: Host) -> Iterator[Fault]:
 def groups(config: Config, host: Host) -> Iterator[Fault]:
     for name, system in config.systems.items():
         place = ("cluster", "system", name, "data")
-        for at, id in enumerate(system.data):
+        for at, id in enumerate(system.data if system.special else ()):
             point = system.special.get(id)
             count = 1 if point is None else len(point.members)
             each = system.hook_timeout / count

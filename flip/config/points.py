@@ -66,6 +66,8 @@ def ids(system: Section) -> Iterator[tuple[int, str]]:
 def faults(parts: Parts) -> Iterator[Fault]:
     """Everything in which data points do not agree, with one another and with the servers."""
     for name, system in parts.systems.items():
+        if all(isinstance(written, str) for written in system.get("data", ())):
+            continue  # the schema wants each once, and 100,000 of them are no more to look at
         path: Place = ("cluster", "system", name)
         data = [*written_points(system)]
         yield from _members(data, (*path, "data"))
