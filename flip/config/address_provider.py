@@ -29,6 +29,8 @@ from flip.config.points import members_at, written_points
 from flip.config.values import Addressing
 from flip.config.vocabulary import HOOK
 
+ZONE = 'names an interface: leave out "%" and what follows, and set config.interface'
+
 
 def addressing(system: Section, config: Mapping[str, Any]) -> Addressing | None:
     """How the addresses of a system that passed every rule are kept; None without the provider.
@@ -73,8 +75,7 @@ def _faults(parts: Parts, system: Section, path: Path) -> Iterator[Fault]:
     places = {key: ("cluster", "config", key) for key in common}
     shared = system.get("config", {})
     places |= {key: (*path, "config", key) for key in shared}
-    known = {setting.name for setting in CONFIG}
-    yield from _strange(shared, known, (*path, "config"))
+    yield from _strange(shared, (*path, "config"))
     config = {**common, **shared}
     wrong = [*_misfits(config, places)]
     yield from wrong
@@ -83,7 +84,8 @@ def _faults(parts: Parts, system: Section, path: Path) -> Iterator[Fault]:
     yield from _data(system, config, places, path)
 
 
-def _strange(config: Section, known: set[str], path: Path) -> Iterator[Fault]:
+def _strange(config: Section, path: Path) -> Iterator[Fault]:
+    known = [setting.name for setting in CONFIG]
     for key in config:
         if key not in known:
             yield Fault((*path, key), f"there is no such setting{meant(key, known)}")
@@ -128,7 +130,7 @@ def _data(
             if key in {setting.name for setting in SHARED}:
                 message = "a data point has interface, prefix and label of its own, nothing else"
                 yield Fault((*here, key), f"{message}: set it in the system's config")
-        yield from _strange(special, {setting.name for setting in CONFIG}, here)
+        yield from _strange(special, here)
         wrong = [*_misfits({key: special[key] for key in special if key in own}, _under(here, own))]
         yield from wrong
         complete = {**config, **special}
@@ -163,7 +165,7 @@ def _member(text: str, config: Section, path: Path, first: dict[str, Path]) -> I
         message = f"expected an IPv4 or IPv6 address, with this provider, not {shown(text)}"
         yield Fault(path, message)
         return
-    reason = _unusable(address)
+    reason = ZONE if "%" in text else _unusable(address)
     if reason:
         yield Fault(path, f"{shown(text)} {reason}")
         return
@@ -180,11 +182,8 @@ def _unusable(address: IPv4Interface | IPv6Interface) -> str | None:
     ip = address.ip
     if ip.is_multicast or ip.is_unspecified or str(ip) == "255.255.255.255":
         return "is no address of one host"
-    if isinstance(address, IPv6Interface):
-        if address.ip.ipv4_mapped is not None:
-            return f'is IPv4 inside IPv6; write "{address.ip.ipv4_mapped}"'
-        if address.ip.scope_id is not None:
-            return 'names an interface: leave out "%" and what follows, and set config.interface'
+    if isinstance(address, IPv6Interface) and address.ip.ipv4_mapped is not None:
+        return f'is IPv4 inside IPv6; write "{address.ip.ipv4_mapped}"'
     return None
 
 

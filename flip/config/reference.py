@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 
+from flip.config.address_words import CONFIG
 from flip.config.checks import CHECK
 from flip.config.settings import SERVER, TOP, schema
 from flip.config.system_settings import POINT, SYSTEM
@@ -70,6 +71,13 @@ SECTIONS: tuple[tuple[str, str, Sequence[Setting]], ...] = (
         " The settings of an object:",
         POINT,
     ),
+    (
+        "addresses",
+        'The `config` of a system with `"provider": "address"`, and of its data points those of the'
+        " first three that differ. [addresses.md](addresses.md) says what each choice buys. Other"
+        " settings are errors there, but not in `cluster.config`.",
+        CONFIG,
+    ),
 )
 
 RULES = """\
@@ -80,9 +88,11 @@ one at once, each with its place, such as `servers.flip1.port`. Unknown settings
 so are names that stand twice in the same object, systems that no server lists, listed systems
 that do not exist, a text that is in a system's data twice, in whatever form, a preferred server
 that does not list the system, hooks that cannot be found or run (of the systems that this server
-lists), and addresses that only one link or one host understands. In an exclusive system so are
-the type replicate, `"on_isolation": "hold"`, a `quorum` that is no majority, a lease that is too
-short, a data point of more than 256 bytes, and more than 15 servers without a list of `voters`.
+lists), and addresses that only one link or one host understands. With a provider so are hooks and
+their limits, and data points that are no addresses or twice the same. In an exclusive system so
+are the type replicate, `"on_isolation": "hold"`, a `quorum` that is no majority, a lease that is
+too short, a data point of more than 256 bytes, and more than 15 servers without a list of
+`voters`.
 
 A warning is printed by `flip check`, and logged when a node starts:
 
