@@ -111,11 +111,21 @@ class Stack:
         elif address.interface not in self._links:
             return AddressError(f"({address}: no such device)", errno.ENODEV)
         else:
-            self._put(change)
+            valid = self._seconds(change)
+            if valid is not None and valid < 1:
+                return AddressError(f"({address}: its time is over)", errno.ETIME)
+            self._put(change, valid)
         return None
 
-    def _put(self, put: Put) -> None:
-        address, valid = put.address, put.valid
+    def _seconds(self, put: Put) -> int | None:
+        """The lifetime that is asked for, as far as it ends in time."""
+        if put.by is None:
+            return put.valid
+        left = math.floor(put.by - self._clock.seconds())
+        return left if put.valid is None else min(put.valid, left)
+
+    def _put(self, put: Put, valid: int | None) -> None:
+        address = put.address
         there = self._entries.get(address)
         end = math.inf if valid is None else self._clock.seconds() + valid
         label = put.label if there is None else there.label

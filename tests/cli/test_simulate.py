@@ -19,6 +19,10 @@ from tests.cli.case import CommandCase
 from tests.cluster.case import STORY
 from tests.matchers import all_of, has_entries, has_item, has_items, is_not
 
+OF_ADDRESSES = (
+    "fail-check", "hang-check", "flap-check", "link", "unplug", "vanish", "overrun", "conflict",
+    "no-witness",
+)  # fmt: skip
 FILE = str(Path(__file__).parent.parent.parent / "etc" / "flip.json")
 
 
@@ -126,11 +130,45 @@ class OneRunTests(SimulateCase):
 
     def test_every_fault(self) -> None:
         """Every kind is an option, which takes the example of its help."""
+        self.description = self.addresses()
+        addresses = self.write()
         for kind, cls in KINDS.items():
             if "guard" not in kind and cls.can_happen:
                 self.out.truncate(0)
-                code = self.simulate(f"--{kind}", cls.example, "--duration", "130")
+                config = addresses if kind in OF_ADDRESSES else FILE
+                options = f"--{kind}", cls.example, "--duration", "130"
+                code = self.simulate(*options, config=config)
                 assert_that((kind, code in (0, simulate.OWNERLESS)), equal_to((kind, True)))
+
+    def test_addresses(self) -> None:
+        """Links, leases and health checks are in the story; who is fit has the data."""
+        self.description = self.addresses()
+        options = "--kill", "flip1@10-30", "--link", "flip@50-60", "--fail-check", "flip@70-80"
+        assert_that(self.simulate(*options, config=self.write()), equal_to(0))
+        found = iter(self.out.getvalue().splitlines())
+        story = [
+            "FAULT kill flip1", "flip1 lets 192.168.0.2 lapse in the kernel", "flip holds",
+            "FAULT link flip", "flip loses the link of eth0", "flip is not fit: ip",
+            "flip1 holds 192.168.0.1", "END OF link", "flip has the link of eth0 again",
+            "flip can serve ip again", "flip holds 192.168.0.1",
+            "FAULT fail-check flip", "flip is not fit: ip", "flip1 holds 192.168.0.1",
+            "END OF fail-check", "flip can serve ip again",
+        ]  # fmt: skip
+        for words in story:
+            assert_that(any(words in line for line in found), equal_to(True), words)
+        assert_that(self.out.getvalue(), contains_string(": 7 moves, "))
+
+    def addresses(self) -> dict[str, Any]:
+        """The example with addresses that flip sets itself, a health check and a witness."""
+        description: dict[str, Any] = json.loads(Path(FILE).read_text())
+        ip = description["cluster"]["system"]["ip"]
+        del ip["alive"], ip["down"]
+        ip |= {
+            "provider": "address",
+            "config": {"interface": "eth0", "kernel_lease": 3000, "wait_for_lease": True},
+            "check": {"run": "/no/such/program", "interval": 500, "timeout": 200},
+        }
+        return description | {"witness": {"ping": ["192.0.2.1"]}}
 
     def test_exclusive(self) -> None:
         """An exclusive system has no two owners in a partition, and pays with a longer gap."""

@@ -28,24 +28,29 @@ class RecordingCase(ClusterTestCase):
     def blank(self, **settings: object) -> Recording:
         recording = Recording(self.cluster(system(**settings) if settings else STORY))
         recording.end = 100.0
-        recording.sound.set(0.5, ALL)
+        self._sound(recording, 0.5, ALL)
         for life in recording.life.values():
             life.set(0.5, Life.RUNNING)
         return recording
+
+    def _sound(self, recording: Recording, at: float, ids: frozenset[str]) -> None:
+        """These are sound, and all that hold anything are fit."""
+        recording.sound.set(at, ids)
+        recording.able["ip"].set(at, ids & {"flip", "flip1"})
 
     def see(self, at: float, by: str, member: str, after: State) -> None:
         self.recording.views.append(View(at, by, member, State.ALIVE, after))
 
     def lose(self, id: str, at: float, life: Life = Life.STOPPED) -> None:
         self.recording.life[id].set(at, life)
-        self.recording.sound.set(at, self.recording.sound.now - {id})
+        self._sound(self.recording, at, self.recording.sound.now - {id})
         live = self.recording.live.get((id, POINT))
         if live is not None and life is Life.STOPPED:
             live.set(at, False)
 
     def recover(self, id: str, at: float) -> None:
         self.recording.life[id].set(at, Life.RUNNING)
-        self.recording.sound.set(at, self.recording.sound.now | {id})
+        self._sound(self.recording, at, self.recording.sound.now | {id})
 
     def own(self, id: str, begin: float, end: float | None = None) -> None:
         """A machine serves TWO, and surely so, for a time or for good."""
@@ -120,7 +125,7 @@ class FailureTests(RecordingCase):
 
     def test_nobody_left(self) -> None:
         """When nobody reaches a quorum there is nobody who could see it."""
-        self.recording.sound.set(20, frozenset())
+        self._sound(self.recording, 20, frozenset())
         assert_that(self.answers().failures, empty())
 
     def test_a_new_process_knows_nothing(self) -> None:

@@ -90,6 +90,15 @@ class StackTests(SynchronousTestCase):
             assert_that(error is not None and error.errno, equal_to(errno.ENOBUFS))
         assert_that(self.stack.dump(), equal_to({}))
 
+    def test_by(self) -> None:
+        """A lifetime ends by the time that is asked for, however late the change is made."""
+        self.bench.run_for(1.5)
+        assert_that(self.stack.change(Put(ONE, 9, by=5.0)), none())
+        assert_that(self.stack.dump()[ONE].until, equal_to(4.5))
+        error = self.stack.change(Put(TWO, 9, by=2.4))
+        assert_that(error is not None and error.errno, equal_to(errno.ETIME))
+        assert_that(TWO in self.stack, equal_to(False))
+
     def test_link(self) -> None:
         """Who asks for an address is answered where its link is up; its address stays."""
         self.bench.put(ONE)

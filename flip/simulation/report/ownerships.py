@@ -26,9 +26,8 @@ class Ownerships:
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
         self._end = recording.end
-        self._periods = list(recording.sound.spans(recording.end))
         self._sound: defaultdict[str, list[Interval]] = defaultdict(list)
-        for interval, ids in self._periods:
+        for interval, ids in recording.sound.spans(recording.end):
             for id in ids:
                 self._sound[id].append(interval)
         self._served = _by_point(recording.served)
@@ -77,18 +76,19 @@ class Ownerships:
         return answer
 
     def _count_moves(self, point: Point, answer: Ownership) -> None:
-        """Between two changes of who is sound a data point needs at most one move."""
+        """Between two changes of who is able to serve it a data point needs at most one move."""
         owner: str | None = None
+        name = point[0]
         events = iter([*self._changes(point)])
         at, now = next(events, (self._end, None))
-        for period, sound in self._periods:
+        for period, able in self._recording.able[name].spans(self._end):
             first, moves = owner, 0
             while now is not None and at < period.end:
                 moves += owner is not None and owner != now
                 owner = now
                 at, now = next(events, (self._end, None))
             answer.moves += moves
-            planned = self._planned(sound).get(point)
+            planned = self._planned(name, able).get(point)
             needed = planned is not None and first is not None and planned != first
             answer.unnecessary += max(0, moves - needed)
 
@@ -110,13 +110,12 @@ class Ownerships:
                     yield at, owners[-1]
 
     @lru_cache(maxsize=64)  # noqa: B019 - lives no longer than the answers are worked out
-    def _planned(self, sound: frozenset[str]) -> Planned:
+    def _planned(self, name: str, able: frozenset[str]) -> Planned:
         config = self._recording.config
-        division = plan(config, [id for id in config.servers if id not in sound])
+        unavailable = {name: [id for id in config.servers_of(name) if id not in able]}
         return {
             (name, datum): id
-            for name, servers in division.items()
-            for id, data in servers.items()
+            for id, data in plan(config, unavailable)[name].items()
             for datum in data
         }
 

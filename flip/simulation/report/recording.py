@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flip.allocation.topology import TOPOLOGIES
 from flip.errors import BadFault
+from flip.holdings.eligibility import candidates
 from flip.membership.roster import State
 from flip.simulation.faults import read
 from flip.simulation.observer import Observer
@@ -115,6 +116,8 @@ class Recording(Observer):
     :ivar touch: per machine, whether its node believes to reach a quorum.
     :ivar sound: the ids of the machines whose process runs, is not about to leave, and
         in truth reaches a quorum directly and is reached by it.
+    :ivar able: per system, those of them that are to be given its data, by what each says of
+        how well it can serve: the fit ones, if there are any.
     :ivar served: per machine and data point, from the begin of `alive` to the end of `down`.
     :ivar live: the same, from the good end of `alive` to the begin of `down`, or to the end
         of the process, without the time in which a link is down: surely live.
@@ -136,6 +139,7 @@ class Recording(Observer):
         self.life = {id: Series(Life.STOPPED) for id in ids}
         self.touch = {id: Series(False) for id in ids}
         self.sound: Series[frozenset[str]] = Series(frozenset())
+        self.able = {name: Series(frozenset[str]()) for name in world.base.systems}
         self.served: dict[tuple[str, Point], Series[bool]] = {}
         self.live: dict[tuple[str, Point], Series[bool]] = {}
         self.sharing: dict[Point, Series[Sharing]] = {}
@@ -215,6 +219,7 @@ class Recording(Observer):
 
     def standing_changed(self, machine: Machine, system: str, standing: Standing) -> None:
         self.words.append(Word(self._world.now, machine.id, system, standing))
+        self._cuts = -1
 
     def lapsed(self, machine: Machine, point: Point) -> None:
         self.lapses.append(Lapse(self._world.now, machine.id, point))
@@ -242,6 +247,8 @@ class Recording(Observer):
         if world.network.changes != self._cuts:
             self._cuts = world.network.changes
             self.sound.set(world.now, frozenset(self._find_sound()))
+            for name, able in self.able.items():
+                able.set(world.now, self._find_able(name))
             self._judge(self._shared)
         elif self._shared:
             self._judge(self._shared)
@@ -258,6 +265,11 @@ class Recording(Observer):
             for machine in machines
             if sum(self._mutual(machine, other) for other in machines) >= quorum
         ]
+
+    def _find_able(self, name: str) -> frozenset[str]:
+        servers = [id for id in self.config.servers_of(name) if id in self.sound.now]
+        standings = {id: self._world.machines[id].standing(name) for id in servers}
+        return candidates(standings, self.config.systems[name].all_unfit).servers
 
     def _mutual(self, one: Machine, two: Machine) -> bool:
         passes = self._world.network.passes
