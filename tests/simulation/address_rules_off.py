@@ -9,7 +9,6 @@ from flip.holdings.address.announcer import Announcer
 from flip.holdings.address.lifetimes import Lifetimes
 from flip.holdings.address.links import Links
 from flip.holdings.address.orphans import Orphans
-from flip.holdings.address.provider import AddressProvider
 from flip.holdings.address.repair import Repair
 from flip.holdings.address.upkeep import Upkeep
 from flip.holdings.checks.health import HealthCheck
@@ -128,11 +127,6 @@ ADDRESS_RULES: Mapping[str, Rule] = {
         _ordinary,
     ),
     "A-announce": Rule("What is put is announced.", [(Announcer, "begin", nothing)], _address),
-    "A-group": Rule(
-        "Of a group all addresses are there, or none.",
-        [(AddressProvider, "_undo", nothing)],
-        _address,
-    ),
     "AE-valid": Rule(
         "An exclusive address does not outlive its grants.",
         [(Lifetimes, "valid", _outlives_the_lease)],
