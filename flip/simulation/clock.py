@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable
+from functools import partial
+
+RESOLUTION = 1e-9  # seconds by which the times of two clocks may miss each other
 
 
 class Agenda:
@@ -54,10 +58,12 @@ class Clock:
     It shows 0 when the world begins and gains or loses as its `drift` says.
     """
 
-    __slots__ = ("_agenda", "_drift", "_since", "_then")
+    __slots__ = ("_agenda", "_awaited", "_count", "_drift", "_since", "_then")
 
     def __init__(self, agenda: Agenda) -> None:
         self._agenda = agenda
+        self._awaited: dict[int, tuple[float, Callable[[], object]]] = {}
+        self._count = 0
         self._drift = 0.0
         self._since = self._then = 0.0  # both clocks when the drift last changed
 
@@ -73,6 +79,8 @@ class Clock:
         self._then = self.seconds()
         self._since = self._agenda.now
         self._drift = drift
+        for number in list(self._awaited):
+            self._plan(number)
 
     def seconds(self) -> float:
         """What it shows."""
@@ -83,3 +91,22 @@ class Clock:
     def when(self, seconds: float) -> float:
         """The world's time at which it will show `seconds`, if it goes on like this."""
         return self._since + (seconds - self._then) / (1 + self._drift)
+
+    def after(self, seconds: float, call: Callable[[], object]) -> None:
+        """Let `call` happen when this clock has gone on by `seconds`, whatever its drift becomes.
+
+        :param call: returns False when nothing was to be done after all.
+        """
+        self._count += 1
+        self._awaited[self._count] = self.seconds() + seconds, call
+        self._plan(self._count)
+
+    def _plan(self, number: int) -> None:
+        self._agenda.at(self.when(self._awaited[number][0]), partial(self._ring, number))
+
+    def _ring(self, number: int) -> object:
+        due, call = self._awaited.get(number, (math.inf, None))
+        if call is None or self.seconds() < due - RESOLUTION:
+            return False  # it drifts otherwise since this was planned
+        del self._awaited[number]
+        return call()

@@ -237,16 +237,16 @@ class GuardedHooks:
         self._ends.clear()
 
     def _plan(self, call: HookCall, end: Callable[[bool, str | None], None]) -> None:
+        # All by the machine's clock, which the timeouts are measured with.
         machine = self._machine
-        pace = 1 + machine.drift  # of its clock, which the timeouts are measured with
         duration = machine.hook_time.draw(machine.rng)
         if afflicted(call, machine.slow):
-            before_term = (call.timeout - grace(call.timeout)) / pace
+            before_term = call.timeout - grace(call.timeout)
             duration = max(duration, NARROWLY * before_term)
-        alarm = (call.timeout + SLACK) / pace
+        alarm = call.timeout + SLACK
         if afflicted(call, machine.hanging) or duration >= alarm:
-            machine.world.schedule(alarm, lambda: end(False, "killed by SIGALRM"))
+            machine.clock.after(alarm, lambda: end(False, "killed by SIGALRM"))
             return
         good = not afflicted(call, machine.failing)
         failure = None if good else "exit status 1"
-        machine.world.schedule(duration, lambda: end(good, failure))
+        machine.clock.after(duration, lambda: end(good, failure))

@@ -64,7 +64,7 @@ class Hooks:
                 done.errback(HookFailed("(exit status 1)"))
 
         machine.running_hooks[end] = self
-        world.schedule(duration, end)
+        machine.clock.after(duration, end)
         return done
 
     def end_former(self) -> None:
@@ -82,9 +82,8 @@ class Hooks:
         return succeed(None)
 
     def _fate(self, call: HookCall) -> tuple[float, bool]:
-        """The seconds, by the world's time, that a hook takes, and whether it ends well."""
-        machine = self._machine
-        limit = call.timeout / (1 + machine.drift)
+        """The seconds, by its machine's clock, that a hook takes, and whether it ends well."""
+        machine, limit = self._machine, call.timeout
         duration = machine.hook_time.draw(machine.rng)
         if afflicted(call, machine.slow):
             duration = max(duration, NARROWLY * limit)

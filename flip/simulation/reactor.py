@@ -13,14 +13,13 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from flip.simulation.clock import Agenda, Clock
+from flip.simulation.clock import RESOLUTION, Agenda, Clock
 
 if TYPE_CHECKING:
     from flip.simulation.network import Network
 
 WORK = 1e-6  # seconds that a call takes; nothing happens at quite the same time
 BACKLOG = 5000  # datagrams that a socket keeps for a process that does not read
-RESOLUTION = 1e-9  # seconds by which the times of two clocks may miss each other
 
 _Call = Callable[[], object]
 

@@ -91,3 +91,17 @@ class ClockTests(SynchronousTestCase):
         """A monotonic clock goes forward."""
         clock = Clock(Agenda())
         assert_that(calling(setattr).with_args(clock, "drift", -1.0), raises(ValueError, "-1.0"))
+
+    @given(spans, drifts, st.floats(0, 1), drifts)
+    def test_alarm(self, seconds: float, drift: float, part: float, later: float) -> None:
+        """What waits for the clock happens when the clock says so, however it drifts meanwhile."""
+        agenda = Agenda()
+        clock = Clock(agenda)
+        clock.drift = drift
+        rung: list[float] = []
+        clock.after(seconds, lambda: rung.append(clock.seconds()))
+        agenda.after(clock.when(seconds) * part, lambda: setattr(clock, "drift", later))
+        while agenda.step(2000):
+            pass
+        (at,) = rung
+        assert_that(at, close_to(seconds, 1e-6))
