@@ -17,6 +17,7 @@ from flip.addresses.watch import Watch
 from flip.errors import AddressError
 
 SUCCESS = Verdict(0)
+TOLD_WITHIN = 0.1  # seconds from reading the clock until the kernel has been told
 NOT_THERE = {errno.EADDRNOTAVAIL, errno.ENODEV}  # the address, or its whole interface
 
 
@@ -113,6 +114,8 @@ class Changes:
                 return None
         elif verdict.errno == 0:
             until = None if change.valid is None else self._now() + change.valid
+            if until is not None and change.by is not None and until > change.by + TOLD_WITHIN:
+                return too_late(address)  # this process stood still with the order in its hand
             old = self._table.addresses.get(address)
             label = old.label if old else change.label if address.version == 4 else None
             assigned = Assigned(until, label, marked=True)

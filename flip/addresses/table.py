@@ -48,13 +48,13 @@ class Table:
 
     def replace(self, links: Iterable[LinkNews], addresses: Iterable[AddressNews]) -> None:
         """Forget everything but this."""
-        for name in list(self._links):
-            self._forget(self._links[name].number)
         for address in list(self._addresses):
             self._drop(address)
+        for link in list(self._links.values()):
+            self._forget(link.number)
         self._orphans.clear()
-        for link in links:
-            self.link_there(link)
+        for link_news in links:
+            self.link_there(link_news)
         for address_news in addresses:
             self.address_there(address_news)
 

@@ -17,6 +17,8 @@ from tests.addresses.scripted import (
     DELETE_ADDRESS,
     ERROR,
     FOR_EVER,
+    GET_ADDRESS,
+    GET_LINK,
     HEADER,
     NEW_ADDRESS,
     SET_LINK,
@@ -26,7 +28,7 @@ from tests.addresses.scripted import (
     Place,
     message,
 )
-from tests.matchers import contains_exactly, has_item, has_properties, not_
+from tests.matchers import contains_exactly, has_item, has_items, has_properties, not_
 
 PLACE: Place = (2, b"\x0a\0\0\x01", 32)
 ADDRESS = Address("eth0", "10.0.0.1", 32)
@@ -83,6 +85,18 @@ class PutTests(ChangesTestCase):
             self.kernel.addresses()[ADDRESS],
             has_properties(until=3.0, label="flip", marked=True, serving=True),
         )
+
+    def test_others_meanwhile(self) -> None:
+        """What others did until then is known, too, when `apply` has fired."""
+        put = self.host.put
+
+        def both(place: Place, entry: Entry) -> None:
+            put((3, *place[1:]), entry)
+            put(place, entry)
+
+        self.patch(self.host, "put", both)
+        self.apply(Put(ADDRESS))
+        assert_that(self.kernel.addresses(), has_length(2))
 
     def test_for_ever(self) -> None:
         """Without a lifetime it stays."""
@@ -356,6 +370,7 @@ class UnreliableTests(ChangesTestCase):
         assert_that(self.successResultOf(pending), equal_to([None, None, None]))
         assert_that(set(self.kernel.addresses()), equal_to({ADDRESS, OTHER, ADDRESS6}))
         assert_that(self.host.opened["requests"], has_length(2))
+        assert_that(self.kinds(), has_items(GET_LINK, GET_ADDRESS))
 
     def test_silence(self) -> None:
         """A kernel that does not answer is asked a few times, then the change has failed."""
@@ -392,13 +407,19 @@ class UnreliableTests(ChangesTestCase):
 
     def test_garbage(self) -> None:
         """Answers that cannot be parsed, or say nonsense, are asked for again."""
+
+        def refused(datagram: bytes) -> bytes:
+            number = HEADER.unpack_from(datagram)[3]
+            refusal = struct.pack("=i", -errno.EPERM) + HEADER.pack(16, NEW_ADDRESS, 5, number, 0)
+            return message(ERROR, refusal, number)
+
         nonsense = struct.pack("=i", 22) + HEADER.pack(16, NEW_ADDRESS, 5, 1, 0)
         for garbage in (
             lambda datagram: [datagram[:-3]],
             lambda datagram: [struct.pack("=I", 10**6) + datagram[4:]],
             lambda datagram: [message(ERROR, b"", HEADER.unpack_from(datagram)[3])],
             lambda datagram: [message(ERROR, nonsense, HEADER.unpack_from(datagram)[3])],
-            lambda datagram: [bytes(300_000)],
+            lambda datagram: [refused(datagram) + bytes(300_000)],  # more than is read of it
         ):
             bad = iter([garbage])
 

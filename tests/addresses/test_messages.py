@@ -96,7 +96,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_lists(self) -> None:
         """Dumps of everything."""
-        links = "20000000 1200 0103 01000000 00000000" + "00" * 16
+        links = "28000000 1200 0103 01000000 00000000" + "00" * 16 + "08001d0008000000"
         assert_that(messages.frame(rtnetlink.all_links(), 1), equal_to(bytes_of(links)))
         addresses = "18000000 1600 0103 01000000 00000000" + "00" * 8
         assert_that(messages.frame(rtnetlink.all_addresses(), 1), equal_to(bytes_of(addresses)))

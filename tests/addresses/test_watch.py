@@ -29,7 +29,7 @@ from tests.addresses.scripted import (
     Place,
     message,
 )
-from tests.matchers import has_entries, has_items
+from tests.matchers import has_entries, has_item, has_items
 
 PLACE: Place = (2, b"\x0a\0\0\x01", 32)
 ADDRESS = Address("eth0", "10.0.0.1", 32)
@@ -94,6 +94,23 @@ class StartTests(SynchronousTestCase):
         failure = self.failureResultOf(bench.kernel.start(), AddressError)
         assert_that(failure.value.errno, equal_to(errno.EPERM))
         assert_that(bench.reactor.readers, empty())
+
+    def test_news_lost_meanwhile(self) -> None:
+        """What was lost while all was listed for the first time is known all the same."""
+        bench = Bench()
+
+        def answers(datagram: bytes) -> list[bytes]:
+            if PLACE not in bench.host.addresses and datagram[4:6] == struct.pack("=H", 3):
+                bench.host.addresses[PLACE] = Entry()
+                bench.host.links[9] = Interface("eth9")
+                bench.host.lose_news()
+            return [datagram]
+
+        bench.host.answers = answers
+        self.successResultOf(bench.kernel.start())
+        assert_that(bench.kernel.links(), has_item("eth9"))
+        assert_that(list(bench.kernel.addresses()), equal_to([ADDRESS]))
+        bench.kernel.stop()
 
     def test_stopped(self) -> None:
         """Then nothing is heard, told or done any more; what waits has failed."""
@@ -362,6 +379,19 @@ class OverrunTests(NewsTestCase):
         self.bench.turn()
         self.assert_true()
         assert_that(list(self.kernel.addresses()), equal_to([ADDRESS]))
+
+    def test_other_lists(self) -> None:
+        """Entries that answer somebody else's question, or an older one, are none."""
+
+        def answers(datagram: bytes) -> list[bytes]:
+            number = struct.unpack_from("=8xI", datagram)[0]
+            payload = self.host.describe_link(3).replace(b"eth1", b"eth7")
+            return [message(16, payload, number - 1, 2), datagram]
+
+        self.host.answers = answers
+        self.host.lose_news()
+        self.bench.turn()
+        self.assert_true()
 
     def test_interrupted(self) -> None:
         """A list that changed while it was read is read again."""
