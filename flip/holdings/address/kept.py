@@ -23,11 +23,11 @@ class Kept:
     ends: float | None = None
     missing: frozenset[Address] = frozenset()
 
-    def puts(self, valid: int | None) -> list[Put]:
-        """What puts all of its addresses, or renews them."""
+    def puts(self, valid: int | None, by: float | None) -> list[Put]:
+        """What puts all of its addresses, or renews them; `by` when they have to end at last."""
         label = self.assignment.label
         return [
-            Put(address, valid, label if address.version == 4 else None)
+            Put(address, valid, label if address.version == 4 else None, by)
             for address in self.assignment.addresses
         ]
 

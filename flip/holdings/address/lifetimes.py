@@ -15,9 +15,8 @@ from flip.holdings.guard.interface import Point
 
 # How late the kernel may be to end a lifetime. It looks again no sooner than 1 s after its last
 # look (ADDRCONF_TIMER_FUZZ_MAX), and rounds that up to a jiffy that suits it; any other address
-# that is put or ends makes it look. What is left is for our own way to the kernel.
+# that is put or ends makes it look. 0.1 s is left for our own way to the kernel (`Put.by`).
 LATENESS = KERNEL_DELAY / 1000
-SLACK = 0.1  # seconds of it: from reading the clock until the kernel has been told
 LEAD = 0.05  # seconds before a second is over, for a timer that is not to miss it
 SHORTEST = 1  # second; 0 would be invalid
 
@@ -61,14 +60,9 @@ class Lifetimes:
             )
         return math.floor(left)
 
-    def outlives(self, point: Point, valid: int | None, now: float) -> bool:
-        """Whether what the kernel was told by now could outlive the right to it.
-
-        This process may have stood still between reading the clock and telling the kernel.
-        """
-        if point[0] not in self._exclusive or valid is None:
-            return False
-        return now + valid > self.deadlines.get(point, -math.inf) + SLACK
+    def by(self, point: Point) -> float | None:
+        """When its addresses have to end, however late the kernel is told; None: whenever."""
+        return self.deadlines.get(point, -math.inf) if point[0] in self._exclusive else None
 
     def exact(self, point: Point, now: float) -> float | None:
         """When to renew an exclusive data point so that no part of a second is lost.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from errno import ENODEV
+from errno import ENODEV, ETIME
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -159,7 +159,8 @@ class AddressProvider:
         if job.call.event == "alive":
             job.valid = self._lifetimes.valid(job.point, now)
             job.before = frozenset(one for one in addresses if one in there)
-            job.changes = [*Kept(job.point, job.assignment).puts(job.valid)]
+            by = self._lifetimes.by(job.point)
+            job.changes = [*Kept(job.point, job.assignment).puts(job.valid, by)]
             self._ours.add(job.point)
             return
         self._keeping.forget(job.point)  # or what vanishes now would be put back
@@ -195,14 +196,13 @@ class AddressProvider:
                 if job.call.event == "down":
                     if not failed:
                         self._ours.discard(job.point)
+                elif any(error and error.errno == ETIME for error in own):
+                    self._keeping.forget(job.point)
+                    self._remove(job.assignment.addresses)
                 elif failed:
                     if job.call.undo is not None:
                         gone = {change.address for change, _ in failed} | job.before
                         self._remove(one for one in job.assignment.addresses if one not in gone)
-                elif self._lifetimes.outlives(job.point, job.valid, now):
-                    self._keeping.forget(job.point)
-                    self._remove(job.assignment.addresses)
-                    reason = "this process stood still, and its grants end"
                 else:
                     taken.append(self._keep(job))
                 self._end(job, now, reason)

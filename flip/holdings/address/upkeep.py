@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from errno import ETIME
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
@@ -96,7 +97,7 @@ class Upkeep:
             self._keeping.forget(point)
         if lost:
             self._lost(lost)
-        puts = [kept.puts(valid) for kept, valid in renewed]
+        puts = [kept.puts(valid, self._lifetimes.by(kept.point)) for kept, valid in renewed]
         if puts:
             self._kernel.apply([put for some in puts for put in some]).addCallbacks(
                 lambda errors: self._renewed(renewed, puts, errors, now),
@@ -150,15 +151,15 @@ class Upkeep:
         errors: Sequence[AddressError | None],
         told: float,
     ) -> None:
-        now, at = self._clock.seconds(), 0
+        at = 0
         back: list[Kept] = []
         for (kept, valid), some in zip(renewed, puts, strict=True):
             own, at = errors[at : at + len(some)], at + len(some)
             if self._keeping.by_point.get(kept.point) is not kept:
                 # It was let go of meanwhile; that followed this batch into the kernel.
                 continue
-            if self._lifetimes.outlives(kept.point, valid, now):
-                self._shorten(kept, now)
+            if any(error and error.errno == ETIME for error in own):
+                self._take_back(kept)
                 continue
             kept.ends = None if valid is None else told + valid
             refused = {put.address: error for put, error in zip(some, own, strict=True) if error}
@@ -174,17 +175,14 @@ class Upkeep:
         if back:
             self._restored(back)
 
-    def _shorten(self, kept: Kept, now: float) -> None:
-        """This process stood still with the order in its hand: what the kernel got is too long."""
-        changes: list[Put | Remove] = []
-        try:
-            valid = self._lifetimes.valid(kept.point, now)
-            changes.extend(kept.puts(valid))
-            kept.ends = None if valid is None else now + valid
-        except HookFailed:
-            changes.extend(Remove(address) for address in kept.assignment.addresses)
-            self._keeping.forget(kept.point)
-        self._kernel.apply(changes).addErrback(
+    def _take_back(self, kept: Kept) -> None:
+        """The kernel was told too late: what it was told, if anything, may be too much.
+
+        With the next answer of the voters it is put again.
+        """
+        self._failing.pop(kept.point, None)
+        kept.ends, kept.missing = None, frozenset(kept.assignment.addresses)
+        self._kernel.apply([Remove(address) for address in kept.assignment.addresses]).addErrback(
             lambda failure: _log.failure("addresses cannot be taken back", failure)
         )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from errno import ENODEV, EPERM
+from errno import ENODEV, EPERM, ETIME
+from math import floor
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
@@ -42,6 +43,7 @@ class FakeKernel:
         self.lacks: str | None = None
         self.started = self.stopped = False
         self.silent = False  # the start takes for ever
+        self.stalls = False  # this process stands still between the clock and the kernel
         self._clock = clock
         self._there: dict[Address, Assigned] = {}
         self._links = {"eth0": ETH0}
@@ -130,6 +132,13 @@ class FakeKernel:
         if isinstance(change, Remove):
             self._there.pop(address, None)
             return None
-        until = None if change.valid is None else self._clock.seconds() + change.valid
+        now, valid = self._clock.seconds(), change.valid
+        if change.by is not None:
+            valid = min(floor(change.by - now), valid or 0)
+            if valid < 1:
+                return AddressError("too late", ETIME)
+        until = None if valid is None else now + valid
         self._there[address] = Assigned(until, change.label, marked=True)
+        if self.stalls:
+            return AddressError("it stood still", ETIME)
         return None
