@@ -114,12 +114,12 @@ class Changes:
                 return None
         elif verdict.errno == 0:
             until = None if change.valid is None else self._now() + change.valid
-            if until is not None and change.by is not None and until > change.by + TOLD_WITHIN:
-                return too_late(address)  # this process stood still with the order in its hand
             old = self._table.addresses.get(address)
             label = old.label if old else change.label if address.version == 4 else None
             assigned = Assigned(until, label, marked=True)
             self._watch.change(partial(self._table.put, address, assigned))
+            if until is not None and change.by is not None and until > change.by + TOLD_WITHIN:
+                return too_late(address)  # this process stood still with the order in its hand
             return None
         elif verdict.errno == errno.EEXIST and address in self._table.addresses:
             return None

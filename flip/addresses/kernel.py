@@ -68,9 +68,8 @@ class Put(NamedTuple):
     :ivar label: IPv4 only, see `label_fits`; one that is there keeps the label that it has.
     :ivar by: when the lifetime has to end at the latest, in seconds of the reactor: it is cut down
         to that when the kernel is told, however long others were told before. Where no whole
-        second is left, the change is refused with ``ETIME``. That is the error as well when this
-        process stood still meanwhile, so that the kernel may have been told more than 0.1 s too
-        late: the address may be there then, and has to be removed.
+        second is left, the change is refused with ``ETIME``; so it is when this process stood
+        still while the kernel was told, and then the address may be there, and has to go.
     """
 
     address: Address

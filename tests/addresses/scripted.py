@@ -11,8 +11,9 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 
 from flip.addresses.kernel import Address, Assigned, Link
@@ -26,6 +27,7 @@ NEW_ADDRESS, DELETE_ADDRESS, GET_ADDRESS = 20, 21, 22
 ERROR, DONE, MULTIPART = 2, 3, 2
 LINKS, ADDRESSES4, ADDRESSES6 = 0x1, 0x10, 0x100
 FOR_EVER = 0xFFFFFFFF
+T = TypeVar("T")
 MACS = {"eth0": bytes.fromhex("020000000001"), "eth1": bytes.fromhex("020000000002")}
 
 
@@ -385,6 +387,19 @@ class Bench:
         for reader in list(self.reactor.readers):
             if reader.sock.queue:
                 reader.doRead()
+
+    def turns(self, begin: Callable[[], Deferred[T]]) -> tuple[Deferred[T], int, float]:
+        """Begin something and let it end: it, how many turns it took, seconds of the longest."""
+        begun: list[Deferred[T]] = []
+        self.reactor.callLater(0, lambda: begun.append(begin()))
+        turns, longest = 0, 0.0
+        while not (begun and begun[0].called):
+            began = self.reactor.seconds()
+            self.one_turn()
+            longest = max(longest, self.reactor.seconds() - began)
+            turns += 1
+            assert turns < 10_000, "it does not end"
+        return begun[0], turns, longest
 
     def address(self, place: Place) -> Address:
         """A place in flip's words."""
