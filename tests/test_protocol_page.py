@@ -10,7 +10,7 @@ from hamcrest import assert_that, contains_string, equal_to
 from twisted.trial.unittest import SynchronousTestCase
 
 import flip
-from flip.membership import datagram, dissemination, exchange, frames, push, sync
+from flip.membership import datagram, dissemination, exchange, frames, member, push, sync
 from flip.wire import claims, messages, replay, seal
 
 PAGE = Path(flip.__file__).parent.parent / "docs" / "protocol.md"
@@ -39,6 +39,11 @@ class ProtocolPageTests(SynchronousTestCase):
         assert_that(self.page, contains_string(f"`{payload.hex()}`"))
         sealed = seal.Seal((key,), "flip", 7, ("flip",)).seal(payload, seal.Channel.UDP)
         assert_that(self.example("datagram"), equal_to(sealed))
+
+    def test_outsiders(self) -> None:
+        """The voters that are no members."""
+        for voter in member.OUTSIDERS:
+            assert_that(self.page, contains_string(f"`{voter}`"))
 
     def test_claims(self) -> None:
         """The claims of a data point, and their names."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from hamcrest import assert_that, contains_string, equal_to, has_entries
 from twisted.trial.unittest import SynchronousTestCase
 
+from flip.config.urgency import USUAL
 from flip.tap import BAD_CONFIGURATION, Options
 from tests.end_to_end.processes import BIN
 
@@ -43,6 +44,11 @@ class UnitTests(SynchronousTestCase):
         assert_that(self.service, has_entries(KillMode="process", Restart="on-failure"))
         assert_that(self.service["RestartPreventExitStatus"], equal_to(str(BAD_CONFIGURATION)))
         self.assertGreater(int(self.service["TimeoutStopSec"]), STOP_LIMIT)
+
+    def test_realtime(self) -> None:
+        """`"realtime": true` is permitted by it, and children are not real-time by it."""
+        assert_that(int(self.service["LimitRTPRIO"]), equal_to(USUAL))
+        self.assertNotIn("CPUSchedulingPolicy", self.service)
 
     def test_verified(self) -> None:
         """systemd has nothing to say against it."""
