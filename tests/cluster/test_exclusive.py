@@ -18,9 +18,13 @@ from hamcrest import (
     less_than_or_equal_to,
     none,
 )
+from msgspec import structs
 
 from flip.holdings.grants.lease import DRIFT
+from flip.simulation.faults.beliefs import Mistrust
 from flip.simulation.world import World
+from flip.wire.claims import claims_hash
+from flip.wire.messages import Update
 from tests.cluster.case import (
     ALL_ACTIVE,
     DETECTION,
@@ -312,6 +316,22 @@ class VoterTests(ExclusiveTestCase):
         for id in ("flip", "flip2"):
             world[id].disk.writable = True
         world.await_served("flip", {ONE, TWO}, SETTLING)
+
+    def test_record_of_nothing(self) -> None:
+        """What a holder's record claims frees no grant: it may be older than the grant (E-c)."""
+        world = self.exclusive()
+        for voter in ("flip", "flip2"):
+            roster = world[voter].running_node.parts.membership.roster
+            record = roster["flip1"].record
+            assert record is not None
+            bare = structs.replace(record, version=record.version + 1, claims_hash=claims_hash(b""))
+            roster.merge((Update("flip1", bare, b""),), "flip1")
+            assert_that(roster["flip1"].claims, equal_to({}))
+        world.cut(["flip1"], world.others("flip1"))  # which could put that right
+        Mistrust.parse("flip@0").befall(world["flip"])
+        world.run(LEASE / 2)
+        assert_that(self.owner(world, TWO), equal_to("flip1"))
+        assert_that(self.granted(world, "flip2", TWO), equal_to("flip1"))
 
     def test_loss(self) -> None:
         """At 20 % loss renewals keep every lease for ten minutes."""

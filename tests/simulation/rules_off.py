@@ -27,6 +27,7 @@ from flip.holdings.book import Book
 from flip.holdings.gate import Gate
 from flip.holdings.grants import lease, silence, voter
 from flip.holdings.grants.claimant import Claimant
+from flip.holdings.grants.granting import Granting
 from flip.holdings.grants.lease import Terms
 from flip.holdings.grants.post import Post
 from flip.holdings.grants.silence import Silence
@@ -50,7 +51,7 @@ from flip.membership.service import Membership
 from flip.membership.sweep import Sweep
 from flip.membership.touch import Touch
 from flip.wire.claims import Phase
-from flip.wire.messages import ClaimNumber, Record, Status, Update
+from flip.wire.messages import ClaimNumber, GrantRequest, Record, Status, Update
 from tests.simulation.address_rules_off import ADDRESS_RULES
 from tests.simulation.rule import Rule, nothing
 
@@ -259,6 +260,22 @@ def _as_old_as_received(
     return _answered(self, voter, nonce, granted, now)
 
 
+def _once_granted(self: Claimant, datum: str, now: float) -> bool:
+    return len(self.grants(datum)) >= self.terms.quorum
+
+
+_requested = Granting._requested
+
+
+def _records_release(self: Granting, sender: str, request: GrantRequest) -> None:
+    for (system, datum), (grant, _) in self.voter.granted().items():
+        claims = self._post._protocol._roster[grant.node].claims
+        if claims is not None and datum not in claims.get(system, {}):
+            now = self._clock.seconds()
+            self.voter.release(grant.node, system, ((datum, grant.number),), now)
+    _requested(self, sender, request)
+
+
 def _whole_lease_permits(self: Terms) -> float:
     return self.lease
 
@@ -420,6 +437,14 @@ RULES: Mapping[str, Rule] = {
     "M6": Rule(
         "An heir must have answered this node itself.", [(Outlook, "ready", _ready_by_its_record)]
     ),
+    "K7": Rule(
+        "Nobody lets go for a member of which nothing is heard, and who starts hears all out.",
+        [(Touch, "_has_settled", _settled_in_touch), (Outlook, "ready", _true)],
+    ),
+    "K8": Rule(
+        "Somebody can say that a `down` which does not end has done its work.",
+        [(Keeper, "forsake", nothing)],
+    ),
     "nonce": Rule("An answer is as old as its question.", [(Touch, "acked", _ack_of_any_age)]),
     "S1": Rule("A sweep's own failures only widen it.", [(Sweep, "doubt", _sweep_again)]),
     "S2": Rule(
@@ -445,6 +470,10 @@ RULES: Mapping[str, Rule] = {
         "A release frees the claim that it names, and older ones.",
         [(Voter, "release", _any_number_is_over)],
     ),
+    "E3-record": Rule(
+        "No record, whatever it claims, frees a grant.",
+        [(Granting, "_requested", _records_release)],
+    ),
     "E3-lease": Rule(
         "A grant that nobody releases is kept for a lease.", [(voter, "kept", _little_of_a_lease)]
     ),
@@ -462,6 +491,10 @@ RULES: Mapping[str, Rule] = {
     "E5": Rule(
         "`down` starts early enough to end within the lease.",
         [(Terms, "permit", property(_whole_lease_permits))],
+    ),
+    "E5-age": Rule(
+        "What was granted is judged by the clock when it is acted upon.",
+        [(Claimant, "permitted", _once_granted)],
     ),
     "E6": Rule(
         "A claim without its quorum is withdrawn.", [(Claimant, "expire", _never_withdrawn)]

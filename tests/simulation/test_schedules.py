@@ -41,6 +41,8 @@ DIRECTED = {
     "D4": "tests.membership.test_detector.VoteTests.test_accuses_what_was_probed",
     "D5": "tests.cluster.test_lives.StallTests.test_thaw",
     "R7": "tests.cluster.test_changes.DisagreementTests.test_newer_one_plans",
+    "K7": "tests.cluster.test_story.StartTests.test_restart_while_another_is_dead",
+    "K8": "tests.holdings.test_keeper.ForsakingTests.test_releasing",
     "K5": "tests.cluster.test_changes.RollingChangeTests.test_less_data",
     "M5": "tests.cluster.test_lives.DoubleTests.test_double",
     "E9-list": "tests.holdings.grants.test_voter.ScopeTests.test_other_voters",
@@ -60,6 +62,8 @@ DIRECTED = {
     "votes": "tests.membership.test_roster.VoteTests.test_ahead_of_the_record",
     "E2-quorum": "tests.holdings.grants.test_claimant.QuorumTests.test_newest_quorum",
     "E3-number": "tests.holdings.grants.test_voter.ReleaseTests.test_overtaken",
+    "E3-record": "tests.cluster.test_exclusive.VoterTests.test_record_of_nothing",
+    "E5-age": "tests.holdings.grants.test_claimant.QuorumTests.test_too_late",
     "E6": "tests.holdings.grants.test_claimant.WithdrawalTests.test_pauses",
     "E7": "tests.holdings.grants.test_granting.AnswerTests.test_refused",
 }
