@@ -129,7 +129,7 @@ ADDRESS_RULES: Mapping[str, Rule] = {
     "A-announce": Rule("What is put is announced.", [(Announcer, "begin", nothing)], _address),
     "AE-valid": Rule(
         "An exclusive address does not outlive its grants.",
-        [(Lifetimes, "valid", _outlives_the_lease)],
+        [(Lifetimes, "valid", _outlives_the_lease), (Lifetimes, "outlives", false)],
         _exclusive,
     ),
     "AE-late": Rule("Nor when the kernel is late.", [(lease, "KERNEL_DELAY", 0)], _exclusive),

@@ -194,11 +194,14 @@ class _Draw:
     def _holder(self) -> str:
         return self._rng.choice(self._holders)
 
+    def _one_or_all(self) -> str:
+        return ",".join(self._holders) if self._rng.random() < 0.2 else self._holder()
+
     def link(self) -> str:
-        return f"link {self._holder()}@{self._span()}"
+        return f"link {self._one_or_all()}@{self._span()}"
 
     def unplug(self) -> str:
-        return f"unplug {self._holder()}/{INTERFACE}@{self._span()}"
+        return f"unplug {self._one_or_all()}/{INTERFACE}@{self._span()}"
 
     def vanish(self) -> str:
         datum = self._rng.choice((f"/{self._rng.choice(self._data)}", ""))
@@ -214,10 +217,8 @@ class _Draw:
         return self._hook("fail-hook", ("alive", "down"))
 
     def check(self) -> str:
-        several = self._rng.random() < 0.2
-        nodes = ",".join(self._holders) if several else self._holder()
         kind = self._rng.choice(("fail-check", "fail-check", "hang-check", "flap-check"))
-        return f"{kind} {nodes}/s@{self._span()}"
+        return f"{kind} {self._one_or_all()}/s@{self._span()}"
 
     def drain(self) -> str:
         return f"drain {self._holder()}/s@{self._span()}"

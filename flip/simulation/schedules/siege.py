@@ -72,7 +72,8 @@ def _last_word(
     end = round(last + kept(lease) + 1.5, 2)
     whole, rest = f"{begin:.2f}-{end}", f"{last:.2f}-{end}"
     faults = [f"mistrust {here}@{whole}", f"cut {there}/{here}@{whole}"]
-    long = lease >= LONG_LEASE
+    provided = "provider" in settings  # only the kernel's lateness is hidden by a drift of 5 %
+    long = lease >= LONG_LEASE or (provided and rng.random() < 0.7)
     silent = rng.choice(WAYS_LONG if long else WAYS)
     if silent == "cut":
         faults.append(f"cut {there}/{','.join(others)}@{rest}")
@@ -93,7 +94,7 @@ def _last_word(
         voters = [id for id in others if id != here]
         moment = last + rng.uniform(-0.1, 0.4) * min(lease, 1.0)
         faults.append(f"{kind} {','.join(voters)}@{moment:.2f}")
-    if "provider" not in settings and (long or rng.random() < 0.5):
+    if not provided and (long or rng.random() < 0.5):
         faults.append(f"slow-hook {there}/down@{whole}")
     if long or rng.random() < 0.3:
         faults += [f"drift {there}:-5%@0.1-{end}", f"drift {','.join(others)}:+5%@0.1-{end}"]
