@@ -77,7 +77,7 @@ class Addresses:
         self._keeping = Keeping()
         self._lifetimes = Lifetimes(systems)
         self._announcer = Announcer(
-            clock, kernel, lambda address: self._keeping.owner(address) is not None
+            clock, kernel, lambda address: self._keeping.lasts(address, clock.seconds())
         )
         self.provider = AddressProvider(
             clock,

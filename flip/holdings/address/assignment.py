@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from functools import lru_cache
-from ipaddress import ip_interface
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from typing import NamedTuple
 
 from flip.addresses.kernel import Address, label_fits
 from flip.config.address_words import DEFAULT_LABEL
 from flip.errors import HookFailed
+
+REMEMBERED = 10_000  # assignments; to read one takes longer than to have it carried out
 
 
 class Assignment(NamedTuple):
@@ -34,7 +35,8 @@ class _Place(NamedTuple):
     label: str | None
 
 
-def assignment(members: Iterable[str], config: str) -> Assignment:
+@lru_cache(maxsize=REMEMBERED)
+def assignment(members: tuple[str, ...], config: str) -> Assignment:
     """Read what `flip.config.address_provider` has checked, or an earlier configuration's.
 
     :param config: JSON text.
@@ -48,12 +50,18 @@ def assignment(members: Iterable[str], config: str) -> Assignment:
 
 def _address(member: str, place: _Place) -> Address:
     try:
-        read = ip_interface(member)
+        ip, prefix = _read(member)
     except ValueError as error:
         raise HookFailed(f"address: {error}") from None
-    longest = read.max_prefixlen
-    given = read.network.prefixlen if "/" in member else (place.prefix or longest)
-    return Address(place.interface, str(read.ip), min(given, longest))
+    longest = ip.max_prefixlen
+    return Address(place.interface, str(ip), min(prefix or place.prefix or longest, longest))
+
+
+def _read(member: str) -> tuple[IPv4Address | IPv6Address, int | None]:
+    if "/" not in member:  # to look for a network takes four times as long
+        return ip_address(member), None
+    read = ip_interface(member)
+    return read.ip, read.network.prefixlen
 
 
 @lru_cache(maxsize=256)

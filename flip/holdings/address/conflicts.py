@@ -60,7 +60,7 @@ class Conflicts:
         *,
         inherited: Callable[[str, str], Iterable[str]],
         pending: Callable[[str, str], bool],
-        configured: Callable[[str, str], tuple[Iterable[str], str]],
+        configured: Callable[[str, str], tuple[tuple[str, ...], str]],
         mark: Callable[[str, str], None],
         note: Callable[[str, str], None],
     ) -> None:

@@ -74,3 +74,11 @@ class Keeping:
         """The data point that keeps an address."""
         point = self._owners.get(address)
         return None if point is None else self._points.get(point)
+
+    def lasts(self, address: Address, now: float) -> bool:
+        """Whether an address is kept, and the kernel cannot have ended its lifetime by `now`.
+
+        After this process stood still, what it kept may serve elsewhere for long.
+        """
+        kept = self.owner(address)
+        return kept is not None and (kept.ends is None or now < kept.ends)
