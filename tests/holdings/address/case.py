@@ -90,7 +90,9 @@ class ProviderCase(SynchronousTestCase):
         self.restored: list[Kept] = []
         self.together = 0  # batches of results
         self.announcer = Announcer(
-            self.clock, self.kernel, lambda address: self.keeping.owner(address) is not None
+            self.clock,
+            self.kernel,
+            lambda address: self.keeping.lasts(address, self.clock.seconds()),
         )
         self.provider = AddressProvider(
             self.clock,

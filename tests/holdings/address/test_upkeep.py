@@ -57,6 +57,13 @@ class OrdinaryTests(ProviderCase):
         self.pass_time(5)
         assert_that(self.kernel.news(), empty())
 
+    def test_silent_after_standing_still(self) -> None:
+        """What may serve elsewhere by now is not announced, or neighbours would come here."""
+        self.run_call("alive", "10.0.0.1")
+        self.kernel.announced.clear()
+        self.clock.advance(8)
+        assert_that(self.kernel.announced, empty())
+
     def test_stood_still_for_less(self) -> None:
         """After standing still for less it is renewed at once."""
         self.run_call("alive", "10.0.0.1")
