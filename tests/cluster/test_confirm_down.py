@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from hamcrest import assert_that, calling, contains_string, equal_to, less_than, raises
+from hamcrest import assert_that, calling, contains_string, equal_to, has_length, less_than, raises
 
 from flip.control.commands import commands
 from flip.control.status import status
 from flip.errors import BadRequest, CannotConfirm
-from flip.membership.member import OPERATOR
+from flip.membership.member import OPERATOR, OUTSIDERS
 from flip.membership.roster import State
 from flip.simulation.world import World
 from tests.cluster.case import (
@@ -207,3 +207,35 @@ class LargerTests(ClusterTestCase):
         held = [machine.held() for machine in world.machines.values()]
         assert_that(sorted(len(some) for some in held), equal_to([2] * 5))
         assert_that(set().union(*held), equal_to({f"d{n}" for n in range(10)}))
+
+
+class MixedTests(ClusterTestCase):
+    """A rolling upgrade: some nodes do not know of voters that are no members."""
+
+    def test_older_nodes(self) -> None:
+        """They pass over the word; all stay in touch, settled and agreed on what they share."""
+        world = self.cluster(larger(5, 10))
+        world.start()
+        for id in ("n1", "n2"):
+            roster = world[id].running_node.parts.membership.roster
+            roster._voters -= OUTSIDERS
+        world.run(SETTLING)
+        for id in ("n3", "n4"):
+            world[id].leave()
+        world.run(5)
+        confirm(world, "n0", "n3", "n4")
+        world.run(30)
+        three = ("n0", "n1", "n2")
+        for id in three:
+            membership = world[id].running_node.parts.membership
+            assert_that((membership.in_touch, membership.settled), equal_to((True, True)))
+            for other in three:
+                assert_that(world[id].state(other), equal_to(State.ALIVE))
+        assert_that(set().union(*(world[id].held() for id in three)), has_length(10))
+        world.start("n3", "n4")
+        world.run(SETTLING)
+        digests = {
+            machine.running_node.parts.membership.roster.digest
+            for machine in world.machines.values()
+        }
+        assert_that(digests, has_length(1))
