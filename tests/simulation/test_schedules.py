@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import unittest
 from collections.abc import Callable
 from dataclasses import replace
@@ -104,6 +105,25 @@ class RegressionTests(SynchronousTestCase):
         assert_that(rules - RULES.keys(), empty())
         assert_that(RULES.keys() - rules - DIRECTED.keys(), empty())
         assert_that(len(FILES), greater_than(20))
+
+
+class PageTests(SynchronousTestCase):
+    """docs/testing.md says where the schedules of the design live."""
+
+    def test_places(self) -> None:
+        """Every place is a file or a test that is there, and every rule one that can be off."""
+        root = Path(__file__).parent.parent.parent
+        page = (root / "docs" / "testing.md").read_text().partition("## Where the schedules")[2]
+        rows = re.findall(r"^\| ([EKMS]-?[a-l0-9]) \| (.*) \| (.*) \|$", page, re.MULTILINE)
+        assert_that(len(rows), equal_to(12 + 9 + 8 + 3))
+        for name, rules, places in rows:
+            for rule in rules.split(", "):
+                assert_that(
+                    (name, rule in RULES or rule == "the model's E2"), equal_to((name, True))
+                )
+            for place in re.findall("`(.*?)`", places):
+                there = callable(namedAny(place)) if "/" not in place else (root / place).exists()
+                assert_that((name, place, there), equal_to((name, place, True)))
 
 
 class RandomTests(SynchronousTestCase):
