@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import socket
 from pathlib import Path
@@ -91,6 +92,25 @@ class CheckTests(CommandCase):
         assert_that(text, contains_string("\n  cluster.system.ip.down: "))
         assert_that(text, contains_string(str(self.path.absolute().parent / "x/nosuch")))
         assert_that(self.out.getvalue(), equal_to(""))
+
+    def test_hooks_that_look(self) -> None:
+        """Those of checks are found at start like the others."""
+        self.description["cluster"]["system"]["ip"] |= {
+            "check": {"run": "no-such-check"},
+            "verify": "no-such-look",
+        }
+        assert_that(self.flip("check", "-c", self.write()), equal_to(2))
+        for place in ("check.run", "verify"):
+            assert_that(self.err.getvalue(), contains_string(f"cluster.system.ip.{place}: "))
+
+    def test_https(self) -> None:
+        """A library that only https needs is missed before it is needed."""
+        self.description["cluster"]["system"]["ip"]["check"] = {"http": "https://localhost/"}
+        found = {True: 0, False: 2}
+        for there, status in found.items():
+            self.patch(importlib.util, "find_spec", lambda name, there=there: there or None)
+            assert_that(self.flip("check", "-c", self.write()), equal_to(status))
+        assert_that(self.err.getvalue(), contains_string("pip install 'flip[https]'"))
 
     def test_hooks_of_others(self) -> None:
         """What this server does not run is not looked for."""
