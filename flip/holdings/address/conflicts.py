@@ -122,6 +122,7 @@ class Conflicts:
         for call in self._calls.values():
             call.cancel()
         self._calls.clear()
+        self._asked.clear()  # what is answered from now on is heard by nobody
 
     def _old(self, point: Point) -> bool:
         return self._clock.seconds() - self._looked.get(point, -FRESH) >= FRESH

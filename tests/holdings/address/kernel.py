@@ -7,6 +7,7 @@ from errno import ENODEV, EPERM, ETIME
 from math import floor
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 
 from flip.addresses.kernel import Address, Assigned, Link, Observer, Put, Remove
@@ -48,6 +49,7 @@ class FakeKernel:
         self._there: dict[Address, Assigned] = {}
         self._links = {"eth0": ETH0}
         self._observers: list[Observer] = []
+        self._probes: list[IDelayedCall] = []
 
     def start(self) -> Deferred[None]:
         if self.lacks is not None:
@@ -57,6 +59,9 @@ class FakeKernel:
 
     def stop(self) -> None:
         self.stopped = True
+        for probe in self._probes:
+            if probe.active():
+                probe.cancel()
 
     def apply(self, changes: Sequence[Put | Remove]) -> Deferred[list[AddressError | None]]:
         self.batches.append(list(changes))
@@ -82,7 +87,7 @@ class FakeKernel:
         self.probed.append(address)
         answer: Deferred[str | None] = Deferred()
         mac = self.neighbours.get(address.ip)
-        self._clock.callLater(0.01 if mac else 0.2, answer.callback, mac)
+        self._probes.append(self._clock.callLater(0.01 if mac else 0.2, answer.callback, mac))
         return answer
 
     def observe(self, observer: Observer) -> None:
