@@ -2,7 +2,8 @@
 
 A first result decides at once: until then a node that starts takes nothing. From then on
 `fall` failures in a row make it unfit, and `rise` successes fit again. What ended badly
-while this node itself stood still says nothing about the service and is not counted.
+while this node itself stood still says nothing about the service and is not counted, but
+for a node that does so all the time: that is no excuse for ever.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ class HealthCheck:
         self._fitness = fitness
         self._stalled = stalled
         self._note = note
-        self._began = 0.0
+        self._began = self._watched = 0.0
+        self._excused = 0  # failures in a row that were not counted
         self._timer: IDelayedCall | None = None
         self._probe: Deferred[None] | None = None
         self._stopped = False
@@ -92,7 +94,7 @@ class HealthCheck:
             self._probe.cancel()
 
     def _begin(self) -> None:
-        self._began = self._clock.seconds()
+        self._began = self._watched = self._clock.seconds()
         self._wait(self._check.timeout + PATIENCE, self._overdue)
         # It may end in this very call.
         probe = self._probe = maybeDeferred(self._prober.probe, self._system)
@@ -113,6 +115,9 @@ class HealthCheck:
     def _overdue(self) -> None:
         """It cannot be ended, and another one beside it would only be stuck as well."""
         self._wait(self._check.interval, self._overdue)
+        watched, self._watched = self._watched, self._clock.seconds()
+        if self._stalled(watched):
+            return  # it may have ended; that is read after all timers that are late
         elapsed = self._clock.seconds() - self._began
         self._judge(f"it has not ended after {elapsed:.0f} s, and cannot be ended")
 
@@ -124,12 +129,14 @@ class HealthCheck:
     def _judge(self, reason: str | None) -> None:
         name, before = self._system, self.condition
         if reason is None:
+            self._excused = 0
             successes = before.successes + 1
             self.condition = before._replace(successes=successes, failures=0, reason="")
             if before.fit is None or (not before.fit and successes >= self._check.rise):
                 self._become(True, f"{name}: this node is fit{self._again()}")
             return
-        if self._stalled(self._began):
+        if self._stalled(self._began) and self._excused < self._check.fall:
+            self._excused += 1
             _log.info(
                 "{system}: a health check does not count, this node stood still: {reason}",
                 system=name,

@@ -200,6 +200,24 @@ class StallTests(HealthCase):
         self.clock.advance(0)
         assert_that(self.prober.begun, equal_to(3))
 
+    def test_all_the_time(self) -> None:
+        """A node that always stands still is not excused for ever."""
+        self.end(True)
+        for _ in range(2 * FALL):
+            assert_that(self.word(), equal_to(Standing.FIT))
+            self.clock.advance(8)
+            self.prober.pending.pop().errback(CheckFailed("refused"))
+            self.clock.advance(0)
+        assert_that(self.word(), equal_to(Standing.UNFIT))
+
+    def test_once(self) -> None:
+        """Not even where one failure is enough does a freeze count, however long it was."""
+        self.build(fall=1)
+        self.end(True)
+        self.clock.advance(60)
+        self.prober.pending.pop().errback(CheckFailed("no answer within 0.5 s"))
+        assert_that(self.word(), equal_to(Standing.FIT))
+
     def test_success(self) -> None:
         """A success counts, however late it is read."""
         self.end(False)
