@@ -86,6 +86,16 @@ class PutTests(ChangesTestCase):
             has_properties(until=3.0, label="flip", marked=True, serving=True),
         )
 
+    def test_before_its_news(self) -> None:
+        """IPv6 tells of an address later than it answers: it is known by the answer, too."""
+        self.patch(self.host, "tell", lambda kind, payload: None)
+        self.apply(Put(ADDRESS6, 3), Put(ADDRESS, None, "flip"))
+        known = self.kernel.addresses()
+        assert_that(known[ADDRESS6], has_properties(until=3.0, label=None, serving=True))
+        assert_that(known[ADDRESS], has_properties(until=None, label="flip", serving=True))
+        self.apply(Remove(ADDRESS6), Remove(ADDRESS))
+        assert_that(known, empty())
+
     def test_others_meanwhile(self) -> None:
         """What others did until then is known, too, when `apply` has fired."""
         put = self.host.put
