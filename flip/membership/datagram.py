@@ -141,6 +141,12 @@ class GossipProtocol(DatagramProtocol):
         """Whether the last packet of `peer` showed the very state that this node has now."""
         return self._digests.get(peer) == self._roster.digest
 
+    def all_agree(self) -> None:
+        """Every peer has shown this node's present state, and nobody lacks any news."""
+        self._digests.update(dict.fromkeys(self._roster.others, self._roster.digest))
+        self.differing.clear()
+        self._dissemination.forget()
+
     def reconciled(self, peer: str) -> None:
         """This node and `peer` have just exchanged everything."""
         self.differing.pop(peer, None)

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from flip.log import Logger
 from flip.membership.health import Health
@@ -81,6 +81,7 @@ class Detector:
         self._probes: dict[str, Probe] = {}
         self._rotation: list[str] = []
         self._early_votes: dict[str, float] = {}
+        self._resting: IDelayedCall | None = None
         self._looked_again: dict[str, float] = {}
         self._pace = Pace(clock, self._probe)
         self._sweep = Sweep(rng, self._candidates, self._pace.add)
@@ -92,8 +93,15 @@ class Detector:
         self._loop.start(self._interval, now=False)
         self.probe_soon(self._roster.others)
 
+    def rest(self, seconds: float) -> None:
+        """Ask nobody for so long; then the rotation goes on, and nobody is asked out of turn."""
+        self.stop()
+        self._resting = self._clock.callLater(seconds, self._loop.start, self._interval)
+
     def stop(self) -> None:
         """End all probes without a verdict."""
+        if self._resting is not None and self._resting.active():
+            self._resting.cancel()
         if self._loop.running:
             self._loop.stop()
         self._pace.stop()

@@ -50,6 +50,10 @@ class Dissemination:
         self._sent.pop(change.member, None)
         self._sent[change.member] = 0
 
+    def forget(self) -> None:
+        """Nothing is news any more."""
+        self._sent.clear()
+
     def about(self, id: str) -> Update | None:
         """What can be said of one member in one packet, None when not even its head fits."""
         update, size = self._fit(id)

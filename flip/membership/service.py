@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 
 from flip.config import Config
-from flip.errors import CannotListen, WireError
+from flip.errors import CannotListen
 from flip.log import Logger
 from flip.membership.confirmations import Confirmations
 from flip.membership.datagram import GossipProtocol, news_room
@@ -83,7 +83,7 @@ class Membership(Service):
             config.quorum,
             {data_digest(points): points for points in data.values()},
         )
-        self.witness = Witness.of(config, reactor, rng, echo, self._judge)
+        self.witness = Witness.of(config, reactor, rng, echo, self.judge)
         reached = self.witness.reached if self.witness else None
         self.touch = Touch(self.roster, config.ping_timeout, reactor.seconds, reached)
         self._confirmations = Confirmations(self.roster, self.touch)
@@ -97,11 +97,11 @@ class Membership(Service):
             self.roster,
             self.touch,
             config.ping_timeout,
-            asked_about=lambda member: self._detector.asked_about(member),
-            sign_of_life=lambda member: self._detector.sign_of_life(member),
+            asked_about=lambda member: self.detector.asked_about(member),
+            sign_of_life=lambda member: self.detector.sign_of_life(member),
             acked=self._acked,
         )
-        self._detector = Detector(
+        self.detector = Detector(
             reactor,
             rng,
             self.roster,
@@ -111,7 +111,7 @@ class Membership(Service):
             interval=config.gossip_interval,
             per_interval=config.ping_per_interval,
             timeout=config.ping_timeout,
-            judged=self._judge,
+            judged=self.judge,
             ask_witness=self.witness.ask if self.witness else None,
         )
         self.sync = Sync(
@@ -123,7 +123,7 @@ class Membership(Service):
             addresses,
             reachable=self.touch.reachable.get,
             learnt=self._learnt,
-            dropped=self._dropped,
+            dropped=self.protocol.drop,
         )
         self._reconciliation = Reconciliation(
             reactor,
@@ -135,8 +135,8 @@ class Membership(Service):
             self._exchange_states,
             failing=lambda: self.sync.errors,
         )
-        self._push = Push(reactor, rng, self.roster, self.protocol.gossip)
-        self._search = Search(reactor, self._detector.ask_somebody)
+        self.push = Push(reactor, rng, self.roster, self.protocol.gossip)
+        self._search = Search(reactor, self.detector.ask_somebody)
         self._pulse = Pulse(reactor, min(0.5, config.ping_timeout / 4), self._late)
         self.roster.subscribe(self._changed)
         # The journal may have followed a member that was out of order up to the bound.
@@ -230,8 +230,8 @@ class Membership(Service):
         self._pulse.start()
         if self.witness is not None:
             self.witness.start()
-        self._detector.start()
-        self._judge()
+        self.detector.start()
+        self.judge()
 
     def stopService(self) -> Deferred[None]:
         """Say nothing more and close the sockets."""
@@ -239,9 +239,9 @@ class Membership(Service):
 
     async def _stop(self) -> None:
         await maybeDeferred(super().stopService)
-        self._push.stop()
+        self.push.stop()
         self._pulse.stop()
-        self._detector.stop()
+        self.detector.stop()
         if self.witness is not None:
             self.witness.stop()
         self._search.stop()
@@ -257,7 +257,7 @@ class Membership(Service):
         :raises CannotConfirm: one of them cannot be; then nothing was done.
         """
         self._confirmations.confirm(ids)
-        self._judge()
+        self.judge()
 
     def push_to_all(self) -> None:
         """Tell everybody what is new, now."""
@@ -267,18 +267,19 @@ class Membership(Service):
     def _acked(self, peer: str) -> None:
         self._reconciliation.acked(peer)
         if not self.touch.settled:
-            self._judge()
+            self.judge()
 
     def _learnt(self, peer: str) -> None:
         self.touch.synced(peer)
         self.protocol.reconciled(peer)
-        self._judge()
+        self.judge()
 
-    def _judge(self) -> None:
+    def judge(self) -> None:
+        """Look at the evidence again, and tell and do what follows from it."""
         was_in_touch = self.touch.in_touch
         if self.touch.judge():
             if self.touch.in_touch and not was_in_touch:
-                self._detector.hear_out()
+                self.detector.hear_out()
             _call_each(self._touch_observers)
         if self.running:
             self._search.follow(in_touch=self.touch.in_touch)
@@ -298,7 +299,7 @@ class Membership(Service):
             )
             self.touch.begin_epoch()
             _call_each(self._touch_observers)
-            self._detector.ask_anew()
+            self.detector.ask_anew()
 
     def _changed(self, change: Change) -> None:
         member = self.roster[change.member]
@@ -317,11 +318,11 @@ class Membership(Service):
             heard = bool(change.new_votes) and (moved or not relayed)
             self._tell(frozenset((change.member,) if heard else ()), relayed=relayed)
         if moved:
-            self._judge()
+            self.judge()
 
     def _tell(self, concerned: frozenset[str], *, relayed: bool = False) -> None:
         if self.running:
-            self._push.soon(concerned, relayed=relayed)
+            self.push.soon(concerned, relayed=relayed)
 
     def _own_raised(self, incarnation: int, voters: frozenset[str]) -> None:
         self._raised(incarnation)
@@ -334,9 +335,6 @@ class Membership(Service):
             self.sync.stop()
         for observer in self._doubled_observers:
             observer(younger)
-
-    def _dropped(self, error: WireError, address: tuple[str, int]) -> None:
-        self.protocol.drop(error, address)
 
 
 def _head(record: Record) -> tuple[object, ...]:

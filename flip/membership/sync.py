@@ -96,6 +96,11 @@ class Sync(Factory):
         for protocol in list(self._accepted):
             protocol.abort()
 
+    def give_up(self) -> None:
+        """End what is under way, which is no failure; what comes later is as always."""
+        self.stop()
+        self._stopped = False
+
     def buildProtocol(self, addr: IAddress | None) -> SyncProtocol | None:
         """Accept a connection, unless there is no room for it."""
         address = getattr(addr, "host", "?"), getattr(addr, "port", 0)

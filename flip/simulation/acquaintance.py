@@ -28,20 +28,15 @@ def acquaint(machines: Collection[Machine], rng: random.Random) -> None:
     """
     members = [machine.running_node.parts.membership for machine in machines]
     for membership in members:
-        _stop_asking(membership)
+        membership.detector.stop()
+        membership.sync.give_up()
         _be_answered(membership)
     updates = [membership.roster[membership.roster.me].update for membership in members]
     for machine in machines:
         node = machine.running_node
         with node.journal.batch():
             _learn(node.parts.membership, updates)
-        _rotate(machine, rng)
-
-
-def _stop_asking(membership: Membership) -> None:
-    membership._detector.stop()
-    membership.sync.stop()
-    membership.sync._stopped = False
+        node.parts.membership.detector.rest(rng.uniform(0.0, node.config.gossip_interval))
 
 
 def _be_answered(membership: Membership) -> None:
@@ -49,19 +44,10 @@ def _be_answered(membership: Membership) -> None:
     for id in membership.roster.others:
         touch.acked(id, touch.epoch)
         touch.synced(id)
-    membership._judge()
+    membership.judge()
 
 
 def _learn(membership: Membership, updates: list[Update]) -> None:
-    roster, protocol = membership.roster, membership.protocol
-    roster.merge(updates, roster.me)
-    protocol._digests.update(dict.fromkeys(roster.others, roster.digest))
-    protocol._dissemination._sent.clear()
-    membership._push.stop()
-
-
-def _rotate(machine: Machine, rng: random.Random) -> None:
-    node = machine.running_node
-    interval = node.config.gossip_interval
-    loop = node.parts.membership._detector._loop
-    node.reactor.callLater(rng.uniform(0.0, interval), loop.start, interval)
+    membership.roster.merge(updates, membership.roster.me)
+    membership.protocol.all_agree()
+    membership.push.stop()

@@ -308,7 +308,7 @@ class PushTests(ServiceTestCase):
             peers.append(peer)
             return gossip(peer, *args, **rest)
 
-        member._push._gossip = spy
+        member.push._gossip = spy
         return peers
 
     def test_small(self) -> None:

@@ -58,6 +58,18 @@ class PictureTests(SynchronousTestCase):
         wanted = "no faults", "flip", "flip1", "flip2", ONE, TWO, "60 s", "node runs"
         assert_that(texts(picture), has_items(*wanted))
         assert_that(filled(picture, TROUBLE), equal_to([]))
+
+    def test_narrow_gap(self) -> None:
+        """How long nobody owned it is said even where that is a hair wide, left of it."""
+        picture = drawn(run("kill flip1@100", duration=180))
+        (gap,) = [text for text in picture.iter(f"{SVG}text") if "no owner" in (text.text or "")]
+        (bar,) = [rect for rect in filled(picture, TROUBLE) if float(rect.get("height", "0")) > 10]
+        assert_that(gap.get("text-anchor"), equal_to("end"))
+        assert_that(float(gap.get("x", "0")), less_than(float(bar.get("x", "0"))))
+        # Right behind the start there is no room.
+        assert_that(
+            texts(drawn(run("kill flip1@4", duration=180))), is_not(has_item("no owner 2.3 s"))
+        )
         assert_that(filled(picture, "url(#double)"), equal_to([]))
 
     def test_kill(self) -> None:

@@ -71,7 +71,13 @@ def _draw_row(plot: Plot, scene: Scene, point: Ownership, y: float) -> None:
             continue
         x, width = plot.across(gap, 3)
         canvas.rect(x, y + 1, width, BAR + 2, hover, fill=TROUBLE)
-        _label(plot, gap, f"no owner {gap.length:.2g} s", y, "#ffffff")
+        words = f"no owner {gap.length:.2g} s"
+        if not _label(plot, gap, words, y, "#ffffff"):
+            before = [
+                owned for owned in scene.live_spans(point) if owned[0].end <= gap.begin + BRIEF
+            ]
+            if before:
+                _label_before(plot, gap, words, y, *max(before))
     for interval, texture, words in doubles:
         x, width = plot.across(interval, 3)
         hover = f"{name}: {words}, {interval.begin:.2f} s to {interval.end:.2f} s"
@@ -94,14 +100,29 @@ def _doubles(point: Ownership) -> Iterator[tuple[Interval, str, str]]:
         yield from ((interval, texture, words) for interval in intervals)
 
 
-def _label(plot: Plot, interval: Interval, words: str, y: float, fill: str) -> None:
+def _label(plot: Plot, interval: Interval, words: str, y: float, fill: str) -> bool:
+    """Write it into an interval, if there is room; returns whether there was."""
     x, width = plot.across(interval)
-    if width > width_of(words, 10, bold=True) + 6:
-        halo = "#ffffff" if fill == INK else TROUBLE
-        plot.canvas.text(
-            x + width / 2, y + 12, words, 10, text_anchor="middle", fill=fill,
-            font_weight="bold", paint_order="stroke", stroke=halo, stroke_width=3,
-        )  # fmt: skip
+    if width <= width_of(words, 10, bold=True) + 6:
+        return False
+    _write(plot, x + width / 2, words, y, "middle", fill, "#ffffff" if fill == INK else TROUBLE)
+    return True
+
+
+def _label_before(
+    plot: Plot, gap: Interval, words: str, y: float, owned: Interval, owner: str
+) -> None:
+    """Two seconds of minutes are a hair: say beside it what it is, behind the last owner's name."""
+    end, begin = plot.x(gap.begin) - 5, plot.x(owned.begin) + width_of(owner, 10) + 12
+    if end - width_of(words, 10, bold=True) > begin:
+        _write(plot, end, words, y, "end", "#ffffff", TROUBLE)
+
+
+def _write(plot: Plot, x: float, words: str, y: float, anchor: str, fill: str, halo: str) -> None:
+    plot.canvas.text(
+        x, y + 12, words, 10, text_anchor=anchor, fill=fill,
+        font_weight="bold", paint_order="stroke", stroke=halo, stroke_width=3,
+    )  # fmt: skip
 
 
 def _label_first(plot: Plot, pieces: Sequence[Interval], words: str, y: float, fill: str) -> None:
