@@ -6,6 +6,7 @@ import errno
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from flip.addresses.exchange import Exchange
 from flip.addresses.kernel import Address, Assigned, Put, Remove
@@ -19,6 +20,14 @@ from flip.errors import AddressError
 SUCCESS = Verdict(0)
 TOLD_WITHIN = 0.1  # seconds from reading the clock until the kernel has been told
 NOT_THERE = {errno.EADDRNOTAVAIL, errno.ENODEV}  # the address, or its whole interface
+
+
+class _Plan(NamedTuple):
+    """What to ask the kernel for one change, on the interface of this number."""
+
+    change: Put | Remove
+    number: int
+    requests: list[Request]
 
 
 class Changes:
@@ -47,57 +56,62 @@ class Changes:
         return results
 
     async def _make(self, changes: Sequence[Put | Remove]) -> list[AddressError | None]:
-        asked: list[tuple[Put | Remove, list[Request] | AddressError]] = []
+        plans: list[_Plan | AddressError] = []
 
         def ask() -> list[Request]:
             self._watch.drain()  # the numbers of interfaces may have changed
             now = self._now()
-            for change in changes:
-                in_time = _in_time(change, now)
-                asked.append((in_time, self._plan(in_time)))
-            return [request for _, plan in asked if isinstance(plan, list) for request in plan]
+            plans.extend(self._plan(_in_time(change, now)) for change in changes)
+            return [
+                request for plan in plans if isinstance(plan, _Plan) for request in plan.requests
+            ]
 
         verdicts = iter(await self._exchange.carry_out(ask))
         results: list[AddressError | None] = []
-        for change, plan in asked:
+        for plan in plans:
             if isinstance(plan, AddressError):
                 results.append(plan)
             else:
                 # What prepares a change has failed when the change itself fails.
-                last = [SUCCESS, *(next(verdicts) for _ in plan)][-1]
-                results.append(self._result(change, last))
+                last = [SUCCESS, *(next(verdicts) for _ in plan.requests)][-1]
+                results.append(self._result(plan.change, plan.number, last))
         # The kernel told the news of these changes before it answered: those that came before
         # the changes, too, which must not be taken for later ones.
         self._watch.drain()
         return results
 
-    def _plan(self, change: Put | Remove) -> list[Request] | AddressError:
+    def _plan(self, change: Put | Remove) -> _Plan | AddressError:
         """What to ask for: the change itself last, nothing when there is nothing to do."""
         address = change.address
         link = self._table.links.get(address.interface)
-        try:
+        if link is None:
             if isinstance(change, Remove):
-                if link is None:
-                    return []
-                return [
-                    *self._promoting(address, link.number),
-                    delete_address(address, link.number),
-                ]
-            if link is None:
-                return no_interface(address, self._table.links)
-            there = self._table.other_prefix(address)
-            if there:
-                return other_prefix(address, there)
-            if change.valid == 0 and change.by is not None:
-                return too_late(address)
-            add = new_address(address, link.number, change.valid, change.label)
-            assigned = self._table.addresses.get(address)
-            if assigned and not assigned.serving:
-                # Its detection of duplicates has failed or runs: only a new one can do without.
-                return [delete_address(address, link.number), add]
-            return [*self._promoting(address, link.number), add]
+                return _Plan(change, 0, [])
+            return no_interface(address, self._table.links)
+        try:
+            return _Plan(change, link.number, self._requests(change, link.number))
         except AddressError as error:
             return error
+
+    def _requests(self, change: Put | Remove, number: int) -> list[Request]:
+        """What to ask of an interface.
+
+        :raises AddressError: it cannot be, or must not be any more.
+        """
+        address = change.address
+        if isinstance(change, Remove):
+            return [*self._promoting(address, number), delete_address(address, number)]
+        there = self._table.other_prefix(address)
+        if there:
+            raise other_prefix(address, there)
+        if change.valid == 0 and change.by is not None:
+            raise too_late(address)
+        add = new_address(address, number, change.valid, change.label)
+        assigned = self._table.addresses.get(address)
+        if assigned and not assigned.serving:
+            # Its detection of duplicates has failed or runs: only a new one can do without.
+            return [delete_address(address, number), add]
+        return [*self._promoting(address, number), add]
 
     def _promoting(self, address: Address, number: int) -> list[Request]:
         """What keeps other addresses here when this one goes, or runs out: once per interface."""
@@ -106,18 +120,19 @@ class Changes:
         self._table.unpromoted.discard(number)
         return [promote_secondaries(number)]
 
-    def _result(self, change: Put | Remove, verdict: Verdict) -> AddressError | None:
+    def _result(self, change: Put | Remove, number: int, verdict: Verdict) -> AddressError | None:
         address = change.address
+        place = number, address.ip, address.prefix
         if isinstance(change, Remove):
             if verdict.errno == 0 or verdict.errno in NOT_THERE:
-                self._watch.change(partial(self._table.remove, address))
+                self._watch.change(partial(self._table.remove, *place))
                 return None
         elif verdict.errno == 0:
             until = None if change.valid is None else self._now() + change.valid
             old = self._table.addresses.get(address)
             label = old.label if old else change.label if address.version == 4 else None
             assigned = Assigned(until, label, marked=True)
-            self._watch.change(partial(self._table.put, address, assigned))
+            self._watch.change(partial(self._table.put, *place, assigned))
             if until is not None and change.by is not None and until > change.by + TOLD_WITHIN:
                 return too_late(address)  # this process stood still with the order in its hand
             return None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock
@@ -82,8 +83,7 @@ class Exchange:
         :param ask: is called when it is their turn, just before they are sent.
         :raises AddressError: the kernel cannot be asked, or this is closed.
         """
-        await self._pace.turn()
-        async with self._lock:
+        async with self._turn():
             began = self._reactor.seconds()
             requests = ask()
             verdicts = await self._carry_out(requests)
@@ -96,8 +96,7 @@ class Exchange:
         :raises AddressError: the kernel refuses or does not answer, or this is closed.
         """
         for _ in range(ATTEMPTS):
-            await self._pace.turn()
-            async with self._lock:
+            async with self._turn():
                 task = _Listing(self._next(), read)
                 await self._finish(task, frame(request, task.sequence))
             if task.refused.errno:
@@ -109,6 +108,17 @@ class Exchange:
             raise AddressError("Its answers were lost time and again.", errno.ENOBUFS)
         _log.warn("a listing changed whenever it was read: later news must put it right")
         return task.entries
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One after another, in the order of asking."""
+        waiting = self._lock.locked
+        async with self._lock:
+            if waiting:
+                # Who has just ended is still on the stack, and below him all before him.
+                await deferLater(self._reactor, 0)
+            await self._pace.turn()
+            yield
 
     def _suit(self, count: int, seconds: float) -> None:
         """Make the next batch as large as fits into a `SLICE`, at most twice as large."""
@@ -135,8 +145,10 @@ class Exchange:
         await self._send(data)
         self._task = task
         try:
-            # The kernel has answered before `send` was over: no need to wait for a turn.
-            self._asking().read()
+            # The kernel has answered before `send` was over: no need to wait for a turn. Only a
+            # list may be so long that it takes several.
+            reader = self._asking()
+            reader.read() if isinstance(task, _Listing) else reader.drain()
             if not task.over:
                 self._ended = Deferred()
                 self._ended.addTimeout(ANSWER_LIMIT, self._reactor)

@@ -75,7 +75,7 @@ class Table:
         if news.promotes is not None:
             (self.unpromoted.discard if news.promotes else self.unpromoted.add)(news.number)
         for (ip, prefix), assigned in content.items():
-            self.put(Address(name, ip, prefix), assigned)
+            self._set(Address(name, ip, prefix), assigned)
 
     def link_gone(self, news: LinkNews) -> None:
         """An interface is gone, and all that was on it."""
@@ -84,35 +84,31 @@ class Table:
 
     def address_there(self, news: AddressNews) -> None:
         """An address is there, or has another lifetime."""
-        name = self._names.get(news.number)
         until = None if news.valid is None else self._now() + news.valid
         flagged = news.flags & (TENTATIVE | DETECTION_FAILED)
         serving = not flagged or bool(news.flags & OPTIMISTIC and flagged == TENTATIVE)
         label = news.label.partition(":")[2] or None  # without one it is the interface's name
-        assigned = Assigned(until, label, news.marked, serving)
-        if name is None:
-            self._orphans.setdefault(news.number, {})[news.ip, news.prefix] = assigned
-        else:
-            self.put(Address(name, news.ip, news.prefix), assigned)
+        self.put(news.number, news.ip, news.prefix, Assigned(until, label, news.marked, serving))
 
     def address_gone(self, news: AddressNews) -> None:
         """An address is gone."""
-        name = self._names.get(news.number)
+        self.remove(news.number, news.ip, news.prefix)
+
+    def put(self, number: int, ip: str, prefix: int, assigned: Assigned) -> None:
+        """An address is there: on the interface of this number, if that is there still."""
+        name = self._names.get(number)
         if name is None:
-            self._orphans.get(news.number, {}).pop((news.ip, news.prefix), None)
+            self._orphans.setdefault(number, {})[ip, prefix] = assigned
         else:
-            self._drop(Address(name, news.ip, news.prefix))
+            self._set(Address(name, ip, prefix), assigned)
 
-    def put(self, address: Address, assigned: Assigned) -> None:
-        """An address is there: on an interface that is known."""
-        self._addresses[address] = assigned
-        if address.version == 6:
-            self._lengths.add(address.prefix)
-        self._touched(address)
-
-    def remove(self, address: Address) -> None:
+    def remove(self, number: int, ip: str, prefix: int) -> None:
         """An address is not there."""
-        self._drop(address)
+        name = self._names.get(number)
+        if name is None:
+            self._orphans.get(number, {}).pop((ip, prefix), None)
+        else:
+            self._drop(Address(name, ip, prefix))
 
     def name(self, number: int) -> str | None:
         """The name of an interface, None when it is not known."""
@@ -124,6 +120,12 @@ class Table:
             return None
         others = (address._replace(prefix=length) for length in self._lengths)
         return next((other for other in others if other in self._addresses), None)
+
+    def _set(self, address: Address, assigned: Assigned) -> None:
+        self._addresses[address] = assigned
+        if address.version == 6:
+            self._lengths.add(address.prefix)
+        self._touched(address)
 
     def _drop(self, address: Address) -> Assigned | None:
         self._touched(address)

@@ -366,6 +366,27 @@ class BatchTests(ChangesTestCase):
         assert_that(turns >= 20, f"{turns} turns")
         assert_that(len(requests.sent) > 20)
 
+    def test_crowd(self) -> None:
+        """However many wait for their turn, each of them gets it, in order."""
+        done: list[int] = []
+
+        def ended(results: Sequence[AddressError | None], n: int) -> None:
+            assert_that(results, equal_to([None]))
+            done.append(n)
+
+        self.host.answers = lambda datagram: []  # the first one waits for its answer
+        first = self.kernel.apply([Put(ADDRESS)])
+        self.host.answers = lambda datagram: [datagram]
+        for n, place in enumerate(self.places(1000)):
+            self.kernel.apply([Put(self.bench.address(place))]).addCallback(ended, n)
+        self.bench.reactor.advance(ANSWER_LIMIT)
+        for _ in range(2000):
+            self.bench.one_turn()
+        self.bench.turn()
+        assert_that(self.successResultOf(first), equal_to([None]))
+        assert_that(done, equal_to([*range(1000)]))
+        assert_that(self.flushLoggedErrors(), empty())
+
     def test_nothing(self) -> None:
         """No changes, no question."""
         assert_that(self.apply(), equal_to([]))
