@@ -211,22 +211,47 @@ class StandingInvariantTests(SynchronousTestCase):
 
     def test_moves_in_vain(self) -> None:
         """Nobody is fit, and yet somebody lets go."""
-        self.world.run(self.diagnosis)
         for id in ("flip", "flip1"):
-            self.pretend(self.world[id], Standing.UNFIT)
-        self.world.run(self.moving + 0.1)
+            self.world[id].ailing.fails.add("ip")
+        self.world.run(self.diagnosis)
         machine = self.world["flip1"]
-        holding = machine.running_node.parts.keeper.systems["ip"].holdings[TWO]
-        self.patch(holding, "phase", Phase.RELEASING)
+        assert_that(machine.held(), equal_to({TWO}))
+        self.release(machine)
         with self.assertRaises(Violation) as caught:
             self.world.hook_started(machine, self.call("down", TWO))
         assert_that(str(caught.exception), contains_string("and nobody is fit"))
 
     def test_takes_although_drained(self) -> None:
         """Who is drained takes something while another one is fit."""
-        self.pretend(self.world["flip"], Standing.RETURNED)
-        self.world.run(self.moving + 0.1)
+        self.world["flip"].running_node.parts.keeper.failback.drain(("ip",))
+        self.world.run(self.moving)
+        assert_that(self.world["flip"].standing("ip"), equal_to(Standing.DRAINED))
         stays = Stays(self.world, Truth(self.world))
         with self.assertRaises(Violation) as caught:
             stays.hook_started(self.world["flip"], self.call("alive", TWO))
         assert_that(str(caught.exception), contains_string("although it is drained"))
+
+    def release(self, machine: Machine) -> None:
+        """What a machine holds seems to be let go of."""
+        holding = machine.running_node.parts.keeper.systems["ip"].holdings[TWO]
+        self.patch(holding, "phase", Phase.RELEASING)
+
+    def test_moves_back(self) -> None:
+        """Something moves back to who was away, although an operator is to be waited for."""
+        self.world = World(system(failback="manual"), 1)
+        self.addCleanup(self.world.close)
+        self.world.start()
+        self.world.run(5)
+        self.world["flip"].kill()
+        self.world.run(5)
+        assert_that(self.world["flip1"].held(), equal_to({ONE, TWO}))
+        self.world["flip"].start()
+        self.world.run(5)
+        assert_that(self.world["flip1"].held(), equal_to({ONE, TWO}))
+        machine = self.world["flip1"]
+        self.release(machine)
+        machine.running_node.parts.keeper.systems["ip"].owners[TWO] = "flip"
+        with self.assertRaises(Violation) as caught:
+            self.world.hook_started(machine, self.call("down", TWO))
+        told = f"flip1 lets go of {TWO} for flip, which came back 5.0"
+        assert_that(str(caught.exception), contains_string(told))

@@ -14,7 +14,7 @@ from flip.simulation.invariants.detection import FalseDown, MissedDown
 from flip.simulation.invariants.invariant import Violation
 from flip.simulation.invariants.isolation import Heirs, Isolated
 from flip.simulation.invariants.owners import Exclusive, Neighbours, Overlaps
-from flip.simulation.invariants.standings import Diagnosed, Stays, Unfit
+from flip.simulation.invariants.standings import Diagnosed, Returned, Stays, Unfit
 from flip.simulation.invariants.truth import Truth
 
 if TYPE_CHECKING:
@@ -50,5 +50,6 @@ class Invariants:
             Diagnosed(world, truth),
             Unfit(world, truth),
             Stays(world, truth),
+            Returned(world, truth),
         ):
             world.observe(observer)

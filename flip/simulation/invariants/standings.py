@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
 from flip.simulation.invariants.claims import STRETCH
 from flip.simulation.invariants.invariant import Invariant
-from flip.simulation.invariants.truth import Truth, rotation
+from flip.simulation.invariants.truth import CALLS, Truth, rotation
 from flip.wire.claims import Phase
 from flip.wire.standing import Standing
 
@@ -19,12 +18,13 @@ if TYPE_CHECKING:
     from flip.simulation.world import World
 
 SLACK = 1.0  # seconds in which the calls of several moments are made
-TURNS = 1.5  # of its interval and timeout, that a check takes at most to end once more
+PACE = 1.1  # times as long as it should, that a check takes at most to end once more
 
 
 def diagnosis_bound(check: Check) -> float:
     """Seconds after which a node knows that its check fails, or does not any more."""
-    return (max(check.rise, check.fall) + 1) * TURNS * (check.interval + check.timeout) + SLACK
+    ends = max(check.rise, check.fall) + 1  # the first one had begun before
+    return ends * PACE * max(check.interval, check.timeout) + SLACK
 
 
 def moving_bound(world: World, system: str) -> float:
@@ -55,6 +55,7 @@ class Diagnosed(Invariant):
             if system.check is not None or system.provider is not None
         }
         self._since: dict[str, float] = {}  # nothing has changed on a machine since then
+        self._went: dict[str, object] = {}  # how checks and clocks went there
 
     def process_changed(self, machine: Machine) -> None:
         """Look again when it has run for long enough."""
@@ -65,15 +66,23 @@ class Diagnosed(Invariant):
         self._changed(machine)
 
     def fault(self, text: str, began: bool) -> None:
-        """Checks may go otherwise from now on."""
-        for machine in self.world.machines.values() if self._bounds else ():
-            self._changed(machine)
+        """Checks may go otherwise, or their machine's clock, as soon as it is imposed."""
+        if self._bounds:
+            self.world.schedule(0.0, self._compare)
+
+    def _compare(self) -> bool:
+        for machine in self.world.machines.values():
+            goes = repr(machine.ailing), machine.drift, machine.slowness
+            if self._went.get(machine.id) != goes:
+                self._went[machine.id] = goes
+                self._changed(machine)
+        return False
 
     def _changed(self, machine: Machine) -> None:
         self._since[machine.id] = since = self.world.now
         for name, bound in self._bounds.items():
             if name in machine.config.me.systems:
-                after = bound / (1 + min(machine.drift, 0.0))
+                after = bound / (1 + min(machine.drift, 0.0)) + CALLS * machine.slowness
                 self.world.schedule(after, partial(self._look, machine, name, since))
 
     def _look(self, machine: Machine, name: str, since: float) -> bool:
@@ -129,57 +138,112 @@ class Unfit(Invariant):
 
 
 class Stays(Invariant):
-    """While nobody is fit, data stays where it is; who comes back takes nothing by itself.
+    """While nobody is fit, data stays where it is; who waits takes nothing.
 
-    Counted when nothing was broken or mended, and nobody said anything else, for
-    `moving_bound`: where all servers of a system have said that they are unfit (and
-    `all_unfit` is "stay"), none starts `down` for what it holds alone; and a node that is
-    drained, or has returned, begins to take nothing while another one is fit.
+    By what a node itself knows: where all present servers of a system have said that they are
+    unfit (and `all_unfit` is "stay"), it does not start `down` for what it holds alone; and
+    one that is drained, or waits after it was away, begins to take nothing while another one
+    is fit. Not counted: the `delay` in which several changes become one plan.
     """
-
-    def __init__(self, world: World, truth: Truth) -> None:
-        super().__init__(world, truth)
-        self._said: dict[str, float] = {}
-
-    def standing_changed(self, machine: Machine, system: str, standing: Standing) -> None:
-        """Everybody has to hear of it."""
-        self._said[system] = self.world.now
 
     def hook_started(self, machine: Machine, call: HookCall) -> None:
         """Judge what moves."""
         name, point = call.system, (call.system, call.datum)
         settings = self.world.base.systems.get(name)
-        if settings is None or machine.node is None or machine.leaving:
+        node = machine.node
+        if settings is None or node is None or machine.leaving or not node.parts.keeper.gate.open:
             return
-        changed = max(self.truth.changed, self._said.get(name, 0.0))
-        if self.world.now - changed < moving_bound(self.world, name) or self.truth.lossy:
-            return
-        standings = {one.id: one.standing(name) for one in self._able(machine, name)}
+        division = node.parts.keeper.divisions.get(name)
+        if division is None or division.waiting:
+            return  # of a newer plan, for `delay`
+        words = set(node.parts.keeper.outlook.standings(name).values())
         if call.event == "down" and settings.all_unfit == "stay":
-            all_unfit = set(standings.values()) == {Standing.UNFIT}
-            if all_unfit and self._holds_alone(machine, point):
+            if words == {Standing.UNFIT} and releases_alone(machine, point):
                 raise self.violated(f"{machine.id} lets go of {call.datum}, and nobody is fit")
         elif call.event == "alive" and point not in machine.served:
-            kept_out = standings.get(machine.id) in (Standing.RETURNED, Standing.DRAINED)
-            if kept_out and Standing.FIT in standings.values():
+            waits = machine.standing(name) in (Standing.RETURNED, Standing.DRAINED)
+            if waits and Standing.FIT in words:
                 raise self.violated(f"{machine.id} takes {call.datum} although it is drained")
 
-    def _able(self, machine: Machine, system: str) -> Iterator[Machine]:
-        for id in self.truth.quorum_side():
-            other = self.world.machines[id]
-            if system in other.config.me.systems and not other.leaving:
-                yield other
 
-    def _holds_alone(self, machine: Machine, point: Point) -> bool:
-        parts = machine.running_node.parts
-        keeper = parts.keeper.systems[point[0]]
-        holding = keeper.holdings.get(point[1])
-        rivals = parts.keeper.outlook.claims(*point)
-        return (
-            point in machine.served
-            and not keeper.ending
-            and holding is not None
-            and holding.phase is Phase.RELEASING
-            and not holding.failures
-            and not rivals
-        )
+class Returned(Invariant):
+    """`failback`: nothing moves back by itself, or not before its time.
+
+    A node that has held a data point, and has been fit, since before another one started or
+    became fit again, does not start `down` for it in favour of that one within `failback` of
+    that, unless the operator said so, or packets were lost meanwhile (then the one that came
+    back may not have heard of the other in time).
+    """
+
+    def __init__(self, world: World, truth: Truth) -> None:
+        super().__init__(world, truth)
+        self._waits = {
+            name: system.failback
+            for name, system in world.base.systems.items()
+            if system.failback and truth.single((name, ""))
+        }
+        self._back: dict[tuple[str, str], float] = {}  # since when a node can serve a system
+        self._since: dict[tuple[str, Point], float] = {}  # what is held, since when
+        self._said: dict[tuple[str, str], Standing] = {}
+        self._rough = 0.0  # when packets may have been lost last
+
+    def process_changed(self, machine: Machine) -> None:
+        """Who starts, or did not act for a while, comes back."""
+        for name in self._waits:
+            self._back[machine.id, name] = self.world.now
+            self._said.pop((machine.id, name), None)
+
+    def standing_changed(self, machine: Machine, system: str, standing: Standing) -> None:
+        """Who can serve again comes back; who waited, and need not any more, was back before."""
+        before = self._said.get((machine.id, system), Standing.FIT)
+        self._said[machine.id, system] = standing
+        if system in self._waits and before >= Standing.UNFIT > standing:
+            self._back[machine.id, system] = self.world.now
+
+    def served_changed(self, machine: Machine, point: Point, serves: bool) -> None:
+        """Keep since when each holds what it holds."""
+        if point[0] in self._waits:
+            if serves:
+                self._since[machine.id, point] = self.world.now
+            else:
+                self._since.pop((machine.id, point), None)
+
+    def fault(self, text: str, began: bool) -> None:
+        """Keep when packets may have been lost, or an operator spoke."""
+        if self._waits and (
+            text.startswith("drain") or self.truth.lossy or not self.world.network.whole
+        ):
+            self._rough = self.world.now
+
+    def hook_started(self, machine: Machine, call: HookCall) -> None:
+        """Judge for whom something is let go of."""
+        point, failback = (call.system, call.datum), self._waits.get(call.system)
+        held = self._since.get((machine.id, point))
+        if failback is None or held is None or call.event != "down":
+            return
+        heir = machine.running_node.parts.keeper.systems[call.system].owners.get(call.datum)
+        if heir is None or heir == machine.id or not releases_alone(machine, point):
+            return
+        here = max(held, self._back[machine.id, call.system], self._rough) + SLACK
+        back = self._back.get((heir, call.system), 0.0)
+        if here < back and self.world.now < back + failback - SLACK:
+            raise self.violated(
+                f"{machine.id} lets go of {call.datum} for {heir}, which came back"
+                f" {self.world.now - back:.3f} s ago"
+            )
+
+
+def releases_alone(machine: Machine, point: Point) -> bool:
+    """Whether a node that serves something lets go of it of its own accord."""
+    parts = machine.running_node.parts
+    keeper = parts.keeper.systems[point[0]]
+    holding = keeper.holdings.get(point[1])
+    return (
+        point in machine.served
+        and not keeper.ending
+        and not machine.leaving
+        and holding is not None
+        and holding.phase is Phase.RELEASING
+        and not holding.failures
+        and not parts.keeper.outlook.claims(*point)
+    )

@@ -218,7 +218,8 @@ class _Draw:
 
     def check(self) -> str:
         kind = self._rng.choice(("fail-check", "fail-check", "hang-check", "flap-check"))
-        return f"{kind} {self._one_or_all()}/s@{self._span()}"
+        span = self._span() if self._rng.random() < 0.5 else f"{self._at()}-{self._duration}"
+        return f"{kind} {self._one_or_all()}/s@{span}"
 
     def drain(self) -> str:
         return f"drain {self._holder()}/s@{self._span()}"
