@@ -8,7 +8,8 @@ from flip.log import Logger
 from flip.membership.member import OPERATOR, spoken
 from flip.membership.roster import Change, State
 from flip.membership.service import Membership
-from flip.wire.messages import Status
+from flip.wire.messages import Record, Status
+from flip.wire.standing import Standing, standing
 
 VOTES_TOLD = 8  # of one member, each in a line; of more only when their number has doubled
 
@@ -106,6 +107,17 @@ class Chronicle:
             self._note("restarted", f"{change.member} was restarted (incarnation {incarnation})")
         elif after.status == Status.LEAVING != before.status:
             self._note("leaving", f"{change.member} is leaving")
+        else:
+            self._report_standings(before, after)
+
+    def _report_standings(self, before: Record, after: Record) -> None:
+        for system in sorted({*before.ineligible, *after.ineligible}):
+            was, word = standing(before, system), standing(after, system)
+            # That a check has ended well for the first time is how it should be.
+            known = was is not Standing.UNKNOWN or word is not Standing.FIT
+            if was is not word and word is not Standing.UNKNOWN and known:
+                now, then = word.name.lower(), was.name.lower()
+                self._note("standing", f"{system}: {after.member} is {now} (before: {then})")
 
     def _touch_changed(self) -> None:
         membership, touch = self._membership, self._membership.touch

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from flip.config import Config
+from flip.config.vocabulary import ONE_OWNER
 from flip.holdings.eligibility import Candidates, candidates
 from flip.membership.roster import NO_CLAIMS, Change, Claims, Roster
 from flip.wire.claims import Phase
@@ -19,6 +20,7 @@ from flip.wire.standing import Standing, standing
 
 Point = tuple[str, str]  # system, datum
 SERVING = (Phase.TAKING, Phase.HELD)
+Obstacle = Callable[[str, str], str | None]
 STRENGTH = (Phase.TAKING, Phase.UNSURE, Phase.RELEASING, Phase.HELD)  # the last is in the way most
 
 
@@ -69,21 +71,34 @@ class Outlook:
         }
         # A member not yet heard of in this life may hold anything (R2).
         self._unknown = set(roster.others)
-        self._obstacles: list[Callable[[str, str], str | None]] = []
+        self._obstacles: list[tuple[Obstacle, bool]] = []
+        self._standings: dict[str, Mapping[str, Standing]] = {}  # until one of them changes
         self._planning: bool | None = None  # None: to be computed; asked for each data point
 
-    def hinder(self, obstacle: Callable[[str, str], str | None]) -> None:
-        """Ask `obstacle`, too, why a data point, given its system, must not be taken yet."""
-        self._obstacles.append(obstacle)
+    def hinder(self, obstacle: Obstacle, *, always: bool = False) -> None:
+        """Ask `obstacle`, too, why a data point, given its system, must not be taken yet.
+
+        :param always: also where every server has every data point, so that what others have
+            is in nobody's way.
+        """
+        self._obstacles.append((obstacle, always))
 
     def obstacle(self, system: str, datum: str) -> str | None:
         """Why a data point that no present member claims must not be taken yet."""
-        found = (obstacle(system, datum) for obstacle in self._obstacles)
-        return next((why for why in found if why is not None), None)
+        for obstacle, always in self._obstacles:
+            if always or self._config.systems[system].type in ONE_OWNER:
+                why = obstacle(system, datum)
+                if why is not None:
+                    return why
+        return None
 
     def learn(self, change: Change) -> list[Point]:
         """Take in a change; returns the data points whose claims it touched."""
         self._planning = None
+        if _fitness(change.record) != _fitness(change.record_before) or (
+            change.state is not change.state_before
+        ):
+            self._standings.clear()
         if change.member == self._roster.me:
             return []
         if change.claims is None:
@@ -102,13 +117,16 @@ class Outlook:
                     del self._claimants[point]
         return [self._group.get(point, point) for point in touched]
 
-    def standings(self, system: str) -> dict[str, Standing]:
+    def standings(self, system: str) -> Mapping[str, Standing]:
         """What the system's servers that are here to stay say of themselves."""
-        return {
-            id: standing(self._roster[id].record, system)
-            for id in self._servers[system]
-            if self._roster.present(id) and not self._leaves(id)
-        }
+        found = self._standings.get(system)
+        if found is None:
+            found = self._standings[system] = {
+                id: standing(self._roster[id].record, system)
+                for id in self._servers[system]
+                if self._roster.present(id) and not self._leaves(id)
+            }
+        return found
 
     def candidates(self, system: str) -> Candidates:
         """Who may be given data of a system."""
@@ -222,6 +240,11 @@ class Outlook:
     def _leaves(self, id: str) -> bool:
         record = self._roster[id].record
         return record is not None and record.status == Status.LEAVING
+
+
+def _fitness(record: Record | None) -> object:
+    """What of a member's record `standings` depends on."""
+    return (record.status, record.ineligible, record.standings) if record is not None else None
 
 
 def _differing(before: Claims, after: Claims) -> Iterator[tuple[Point, Phase | None]]:

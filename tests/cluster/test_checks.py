@@ -222,6 +222,7 @@ class FailbackTests(ChecksCase):
         assert_that(holdings(world), equal_to(FLIP1_DOWN))
         assert_that(self.word(world, "flip1"), equal_to("RETURNED"))
         world["flip1"].running_node.parts.keeper.failback.undrain(("ip",))
+        world.fault("drain of flip1", began=False)
         self.await_holdings(world, ALL_ACTIVE, HANDOFF)
 
     def test_crashed(self) -> None:

@@ -13,6 +13,7 @@ from flip.control.chronicle import Chronicle
 from flip.membership.member import OPERATOR, WITNESS
 from flip.wire.claims import Phase
 from flip.wire.messages import Status
+from flip.wire.standing import Standing
 from tests.holdings.bed import Others, StandIn, config, open_journal
 
 
@@ -47,6 +48,31 @@ class ChronicleTests(SynchronousTestCase):
         self.others.say("flip1", incarnation=2, boot=2)
         expected = [("restarted", "flip1 was restarted (incarnation 2)")]
         assert_that(self.news(), equal_to(expected))
+
+    def test_standing(self) -> None:
+        """Why a member gets no data of a system, and when that is over."""
+        self.others.say("flip1", ineligible=("ip",), standing=Standing.UNFIT)
+        self.others.say(
+            "flip1", {"ip": {"a": Phase.HELD}}, ineligible=("ip",), standing=Standing.UNFIT
+        )
+        self.others.say("flip1", ineligible=("ip",), standing=Standing.RETURNED)
+        self.others.say("flip1")
+        texts = [
+            "ip: flip1 is unfit (before: fit)",
+            "ip: flip1 is returned (before: unfit)",
+            "ip: flip1 is fit (before: returned)",
+        ]
+        assert_that(self.news(), equal_to([("standing", text) for text in texts]))
+
+    def test_first_check(self) -> None:
+        """That a check has not ended yet, and then ends well, is nothing to tell."""
+        self.others.say("flip1", ineligible=("ip",), standing=Standing.UNKNOWN)
+        self.others.say("flip1")
+        assert_that(self.news(), empty())
+        self.others.say("flip1", ineligible=("ip",), standing=Standing.UNKNOWN)
+        self.others.say("flip1", ineligible=("ip",), standing=Standing.UNFIT)
+        text = "ip: flip1 is unfit (before: unknown)"
+        assert_that(self.news(), equal_to([("standing", text)]))
 
     def test_logged_and_kept(self) -> None:
         """Whatever is told is a line in the log and an event in the journal."""
