@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
+
+from twisted.internet.defer import Deferred
 
 from flip.addresses.exchange import Exchange
 from flip.addresses.kernel import Address, Assigned, Put, Remove
@@ -16,10 +19,13 @@ from flip.addresses.rtnetlink import delete_address, new_address, promote_second
 from flip.addresses.table import Table
 from flip.addresses.watch import Watch
 from flip.errors import AddressError
+from flip.log import Logger
 
 SUCCESS = Verdict(0)
 TOLD_WITHIN = 0.1  # seconds from reading the clock until the kernel has been told
 NOT_THERE = {errno.EADDRNOTAVAIL, errno.ENODEV}  # the address, or its whole interface
+
+_log = Logger()
 
 
 class _Plan(NamedTuple):
@@ -30,8 +36,30 @@ class _Plan(NamedTuple):
     requests: list[Request]
 
 
+class _Call:
+    """What one caller wants; `done` fires when all of it has been tried."""
+
+    def __init__(self, changes: Sequence[Put | Remove]) -> None:
+        self.changes = changes
+        self.done: Deferred[list[AddressError | None]] = Deferred()
+        self._results: list[AddressError | None] = [None] * len(changes)
+        self._open = len(changes)
+        if not changes:
+            self.done.callback([])
+
+    def settle(self, at: int, result: AddressError | None) -> None:
+        """One change has been tried."""
+        self._results[at] = result
+        self._open -= 1
+        if not self._open:
+            self.done.callback(self._results)
+
+
 class Changes:
     """Makes changes, and sees to it that the table shows them.
+
+    All callers share one queue: an address that is removed after it was put stays away, however
+    many batches the call that put it takes.
 
     :param now: the time in seconds.
     """
@@ -43,17 +71,36 @@ class Changes:
         self._table = table
         self._watch = watch
         self._exchange = exchange
+        self._waiting: deque[tuple[_Call, int]] = deque()
+        self._working = False
 
-    async def make(self, changes: Sequence[Put | Remove]) -> list[AddressError | None]:
-        """Make changes in this order; why each of them was refused, or None."""
-        results: list[AddressError | None] = []
-        while len(results) < len(changes):
-            try:
-                batch = changes[len(results) : len(results) + self._exchange.batch]
-                results += await self._make(batch)
-            except AddressError as error:  # the kernel cannot be asked: that goes for the rest
-                results += [error] * (len(changes) - len(results))
-        return results
+    def make(self, changes: Sequence[Put | Remove]) -> Deferred[list[AddressError | None]]:
+        """Make changes after all that were asked for before; why each was refused, or None."""
+        call = _Call(changes)
+        self._waiting.extend((call, at) for at in range(len(changes)))
+        if not self._working:
+            self._working = True
+            Deferred.fromCoroutine(self._work()).addErrback(
+                lambda failure: _log.failure("an error in changing addresses", failure)
+            )
+        return call.done
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                count = min(self._exchange.batch, len(self._waiting))
+                batch = [self._waiting.popleft() for _ in range(count)]
+                changes = [call.changes[at] for call, at in batch]
+                for (call, at), result in zip(batch, await self._attempt(changes), strict=True):
+                    call.settle(at, result)
+        finally:
+            self._working = False
+
+    async def _attempt(self, changes: Sequence[Put | Remove]) -> list[AddressError | None]:
+        try:
+            return await self._make(changes)
+        except AddressError as error:  # the kernel cannot be asked
+            return [error] * len(changes)
 
     async def _make(self, changes: Sequence[Put | Remove]) -> list[AddressError | None]:
         plans: list[_Plan | AddressError] = []

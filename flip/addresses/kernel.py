@@ -129,9 +129,10 @@ class Kernel(Protocol):
         """End; addresses stay, observers hear nothing more, what is under way fails."""
 
     def apply(self, changes: Sequence[Put | Remove]) -> Deferred[list[AddressError | None]]:
-        """Make changes, in this order, in batches; fires with what became of each of them.
+        """Make changes, in this order and after those of earlier calls, in batches.
 
-        None: it is so now. The Deferred itself fails only if this was never started or is stopped.
+        Fires with what became of each of them; None: it is so now. It never fails: where nothing
+        can be done, every change says why.
         """
 
     def addresses(self) -> Mapping[Address, Assigned]:

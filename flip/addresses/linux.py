@@ -85,7 +85,7 @@ class LinuxKernel:
 
     def apply(self, changes: Sequence[Put | Remove]) -> Deferred[list[AddressError | None]]:
         """Make changes, in batches."""
-        return Deferred.fromCoroutine(self._changes.make(changes))
+        return self._changes.make(tuple(changes))
 
     def addresses(self) -> Mapping[Address, Assigned]:
         """What is there now."""

@@ -366,6 +366,26 @@ class BatchTests(ChangesTestCase):
         assert_that(turns >= 20, f"{turns} turns")
         assert_that(len(requests.sent) > 20)
 
+    def test_calls_take_turns(self) -> None:
+        """What is asked for later happens later, though the earlier takes many batches."""
+
+        def answers(datagram: bytes) -> list[bytes]:
+            self.bench.pass_time(0.001)
+            return [datagram]
+
+        self.host.answers = answers
+        places = self.places(100)
+        first = self.kernel.apply([Put(self.bench.address(place), 5) for place in places])
+        later = self.kernel.apply([Remove(self.bench.address(place)) for place in places[:40:-1]])
+        again = self.kernel.apply([Put(self.bench.address(places[99]), 7)])
+        self.assertNoResult(first)
+        for _ in range(200):
+            self.bench.one_turn()
+        for call, count in ((first, 100), (later, 59), (again, 1)):
+            assert_that(self.successResultOf(call), equal_to([None] * count))
+        assert_that(set(self.host.addresses), equal_to({*places[:41], places[99]}))
+        assert_that(self.host.addresses[places[99]].valid, equal_to(7))
+
     def test_crowd(self) -> None:
         """However many wait for their turn, each of them gets it, in order."""
         done: list[int] = []
