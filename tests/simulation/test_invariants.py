@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hamcrest import assert_that, contains_string, empty, equal_to
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.holdings.call import Hook, HookCall
 from flip.simulation.invariants import Violation
 from flip.simulation.invariants.rest import Rest
+from flip.simulation.schedules import Schedule, play
 from flip.simulation.world import World
 from flip.wire.claims import Phase
 from tests.cluster.case import ALL_ACTIVE, FLIP1_DOWN, STORY, TWO, at_rest, holdings
+from tests.simulation.rules_off import switched_off
 
 
 class InvariantTests(SynchronousTestCase):
@@ -66,3 +70,11 @@ class InvariantTests(SynchronousTestCase):
     def call(self, event: str, datum: str) -> HookCall:
         """One of flip's hooks."""
         return HookCall(Hook(event, (event,)), event, "ip", datum, "{}", "flip", 10.0, (datum,))
+
+    def test_lapse(self) -> None:
+        """To let go because nobody renewed a lease that nothing kept from being renewed (E8)."""
+        schedule = Schedule.load(Path(__file__).parent.parent / "schedules" / "E8.json")
+        with switched_off("E8"), self.assertRaises(Violation) as caught:
+            play(schedule)
+        self.flushLoggedErrors(Violation)
+        assert_that(caught.exception.invariant, equal_to("Undisturbed"))

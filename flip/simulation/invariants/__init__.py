@@ -13,6 +13,7 @@ from flip.simulation.invariants.claims import BreakBeforeMake, Minority, Remembe
 from flip.simulation.invariants.detection import FalseDown, MissedDown
 from flip.simulation.invariants.invariant import Violation
 from flip.simulation.invariants.isolation import Heirs, Isolated
+from flip.simulation.invariants.leases import Undisturbed
 from flip.simulation.invariants.owners import Exclusive, Neighbours, Overlaps
 from flip.simulation.invariants.standings import Diagnosed, Returned, Stays, Unfit
 from flip.simulation.invariants.truth import Truth
@@ -43,6 +44,7 @@ class Invariants:
             MissedDown(world, truth),
             Isolated(world, truth),
             Heirs(world, truth),
+            Undisturbed(world, truth),
             Lapsed(world, truth),
             Waited(world, truth),
             PutBack(world, truth),
