@@ -97,7 +97,7 @@ class Repair:
                     self._noted[kept.point] = now
                     news.append(address)
         self._report(news)
-        self._upkeep.renew(over)
+        self._upkeep.expire(over)
         for pause, points in waits.items():
             self._later(pause, partial(self._upkeep.renew, points))
 

@@ -86,17 +86,14 @@ class Upkeep:
             kept = self._keeping.by_point.get(point)
             if kept is None:
                 continue
-            if self.has_run_out(kept, now):
-                lost.append(point)
+            if self.has_run_out(kept, now) and not self._lifetimes.exclusive(point[0]):
+                lost.append(point)  # one that is granted still may be put back at any time
                 continue
             try:
                 renewed.append((kept, self._lifetimes.valid(point, now)))
             except HookFailed:
                 continue  # too late: the kernel ends it, and the keeper lets go of it, too
-        for point in lost:
-            self._keeping.forget(point)
-        if lost:
-            self._lost(lost)
+        self.expire(lost)
         puts = [kept.puts(valid, self._lifetimes.by(kept.point)) for kept, valid in renewed]
         if puts:
             self._kernel.apply([put for some in puts for put in some]).addCallbacks(
@@ -104,14 +101,17 @@ class Upkeep:
                 lambda failure: self._broken(renewed, failure),
             ).addErrback(lambda failure: _log.failure("addresses: renewals were lost", failure))
 
-    def has_run_out(self, kept: Kept, now: float) -> bool:
-        """Whether the kernel may have ended a lifetime that nobody renewed in time.
+    def expire(self, points: Iterable[Point]) -> None:
+        """The kernel has ended these: ordinary ones are lost, exclusive ones wait for grants."""
+        lost = [point for point in points if not self._lifetimes.exclusive(point[0])]
+        for point in lost:
+            self._keeping.forget(point)
+        if lost:
+            self._lost(lost)
 
-        An exclusive data point that is granted still may be put back at any time.
-        """
-        if kept.ends is None or self._lifetimes.exclusive(kept.point[0]):
-            return False
-        return now >= kept.ends - EARLY
+    def has_run_out(self, kept: Kept, now: float) -> bool:
+        """Whether the kernel may have ended a lifetime that nobody renewed in time."""
+        return kept.ends is not None and now >= kept.ends - EARLY
 
     def be_exact(self, points: Iterable[Point]) -> None:
         """Renew exclusive data points once more, at the moment when the seconds are whole."""
@@ -181,7 +181,7 @@ class Upkeep:
         With the next answer of the voters it is put again.
         """
         self._failing.pop(kept.point, None)
-        kept.ends, kept.missing = None, frozenset(kept.assignment.addresses)
+        kept.ends, kept.missing = self._clock.seconds(), frozenset(kept.assignment.addresses)
         self._kernel.apply([Remove(address) for address in kept.assignment.addresses]).addErrback(
             lambda failure: _log.failure("addresses cannot be taken back", failure)
         )

@@ -128,6 +128,11 @@ class FakeKernel:
         for observer in self._observers:
             observer.link_changed(name, link)
 
+    def _vanish(self, address: Address) -> None:
+        if address not in self._there and not self.stopped:
+            for observer in self._observers:
+                observer.vanished(address)
+
     def _change(self, change: Put | Remove) -> AddressError | None:
         address = change.address
         if address in self.refused:
@@ -135,7 +140,8 @@ class FakeKernel:
         if address.interface not in self._links:
             return AddressError("no such interface", ENODEV)
         if isinstance(change, Remove):
-            self._there.pop(address, None)
+            if self._there.pop(address, None) is not None:
+                self._clock.callLater(0, self._vanish, address)
             return None
         now, valid = self._clock.seconds(), change.valid
         if change.by is not None:
