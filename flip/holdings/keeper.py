@@ -88,7 +88,7 @@ class Keeper:
         self._last_word = LastWord(self.systems, self.divisions, self.outlook)
         self._emptied: list[Deferred[None]] = []
         self._overlap = Overlap(self.systems, self.leftovers)
-        self.outlook.hinder(self._overlap.obstacle)
+        self.outlook.hinder(self._overlap.obstacle, always=True)
         systems = [config.systems[name] for name in hooks]
         self.gate = Gate(
             clock,

@@ -246,3 +246,34 @@ class GroupTests(OutlookTestCase):
         """It is nobody else's."""
         self.others.say("flip1", {"ip": {"x": Phase.HELD, "z": Phase.HELD}})
         assert_that([self.claims("b"), self.claims("z")], equal_to([{}, {"flip1": Phase.HELD}]))
+
+
+class ObstacleTests(OutlookTestCase):
+    """What else keeps a data point from being taken."""
+
+    def hindered(self, type: str, *, always: bool) -> list[object]:
+        self.kind = type
+        self.build()
+        for other in ("flip1", "flip2"):
+            self.others.say(other)
+        self.outlook.hinder(lambda system, datum: None, always=True)
+        self.outlook.hinder(lambda system, datum: f"{system} {datum} is not free", always=always)
+        rivals = self.outlook.hindrance("ip", "a")
+        return [self.outlook.obstacle("ip", "a"), rivals.contested, rivals.blocked]
+
+    def system(self) -> System:
+        return system(data="abc", type=getattr(self, "kind", "shard"))
+
+    def test_single_owner(self) -> None:
+        """Any of them does where a data point has one owner."""
+        for kind in ("shard", "failover"):
+            for always in (False, True):
+                found = self.hindered(kind, always=always)
+                assert_that(found, equal_to(["ip a is not free", True, True]))
+                assert_that(self.outlook.rivals("ip", "a").blocked, equal_to(True))
+
+    def test_replicated(self) -> None:
+        """Where every server has everything, what others have does not."""
+        assert_that(self.hindered("replicate", always=False), equal_to([None, False, False]))
+        found = self.hindered("replicate", always=True)
+        assert_that(found, equal_to(["ip a is not free", True, True]))
