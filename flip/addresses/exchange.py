@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock
@@ -83,7 +82,8 @@ class Exchange:
         :param ask: is called when it is their turn, just before they are sent.
         :raises AddressError: the kernel cannot be asked, or this is closed.
         """
-        async with self._turn():
+        async with self._lock:
+            await self._pace.turn()
             began = self._reactor.seconds()
             requests = ask()
             verdicts = await self._carry_out(requests)
@@ -96,7 +96,8 @@ class Exchange:
         :raises AddressError: the kernel refuses or does not answer, or this is closed.
         """
         for _ in range(ATTEMPTS):
-            async with self._turn():
+            async with self._lock:
+                await self._pace.turn()
                 task = _Listing(self._next(), read)
                 await self._finish(task, frame(request, task.sequence))
             if task.refused.errno:
@@ -108,17 +109,6 @@ class Exchange:
             raise AddressError("Its answers were lost time and again.", errno.ENOBUFS)
         _log.warn("a listing changed whenever it was read: later news must put it right")
         return task.entries
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """One after another, in the order of asking."""
-        waiting = self._lock.locked
-        async with self._lock:
-            if waiting:
-                # Who has just ended is still on the stack, and below him all before him.
-                await deferLater(self._reactor, 0)
-            await self._pace.turn()
-            yield
 
     def _suit(self, count: int, seconds: float) -> None:
         """Make the next batch as large as fits into a `SLICE`, at most twice as large."""
