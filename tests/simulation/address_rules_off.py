@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from flip.addresses.kernel import Put
 from flip.holdings import outlook
 from flip.holdings.address.announcer import Announcer
+from flip.holdings.address.kept import Kept
 from flip.holdings.address.lifetimes import Lifetimes
 from flip.holdings.address.links import Links
 from flip.holdings.address.orphans import Orphans
@@ -61,6 +63,13 @@ _valid = Lifetimes.valid
 def _outlives_the_lease(self: Lifetimes, point: Point, now: float) -> int | None:
     valid = _valid(self, point, now)
     return None if valid is None else valid + LONGER
+
+
+_puts = Kept.puts
+
+
+def _puts_in_its_own_time(self: Kept, valid: int | None, by: float | None) -> list[Put]:
+    return _puts(self, valid, None)
 
 
 def _for_ever(self: Lifetimes, point: Point, now: float) -> None:
@@ -129,16 +138,19 @@ ADDRESS_RULES: Mapping[str, Rule] = {
     "A-announce": Rule("What is put is announced.", [(Announcer, "begin", nothing)], _address),
     "AE-valid": Rule(
         "An exclusive address does not outlive its grants.",
-        [(Lifetimes, "valid", _outlives_the_lease), (Lifetimes, "outlives", false)],
+        [
+            (Lifetimes, "valid", _outlives_the_lease),
+            (Kept, "puts", _puts_in_its_own_time),
+        ],
         _exclusive,
     ),
     "AE-late": Rule("Nor when the kernel is late.", [(lease, "KERNEL_DELAY", 0)], _exclusive),
     "AE-renew": Rule(
         "An exclusive address is renewed with its grants.", [(Upkeep, "renew", nothing)], _exclusive
     ),
-    "AE-outlives": Rule(
-        "An order that stood still on its way to the kernel is taken back.",
-        [(Lifetimes, "outlives", false)],
+    "AE-by": Rule(
+        "An order that was late on its way to the kernel ends no later for that.",
+        [(Kept, "puts", _puts_in_its_own_time)],
         _exclusive,
     ),
     "H-check": Rule(

@@ -66,6 +66,10 @@ DIRECTED = {
     "E3-record": "tests.cluster.test_exclusive.VoterTests.test_record_of_nothing",
     "E5-age": "tests.holdings.grants.test_claimant.QuorumTests.test_too_late",
     "E6": "tests.holdings.grants.test_claimant.WithdrawalTests.test_pauses",
+    "A-back": "tests.holdings.address.test_repair.LinkTests.test_vanishes_and_returns",
+    "AE-by": "tests.holdings.address.test_upkeep.ExclusiveTests.test_stood_still_with_a_renewal",
+    "G-undo": "tests.holdings.test_course.AliveTests.test_undo_hook",
+    "G-all": "tests.holdings.test_course.AliveTests.test_failure",
     "E7": "tests.holdings.grants.test_granting.AnswerTests.test_refused",
 }
 

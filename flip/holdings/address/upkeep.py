@@ -161,8 +161,9 @@ class Upkeep:
             if any(error and error.errno == ETIME for error in own):
                 self._take_back(kept)
                 continue
-            kept.ends = None if valid is None else told + valid
             refused = {put.address: error for put, error in zip(some, own, strict=True) if error}
+            if not refused:  # else the first of them ends when it was to end before
+                kept.ends = None if valid is None else told + valid
             if kept.missing - refused.keys():
                 back.append(kept)
             kept.missing = frozenset(kept.missing & refused.keys())

@@ -224,6 +224,8 @@ class Returned(Invariant):
         heir = machine.running_node.parts.keeper.systems[call.system].owners.get(call.datum)
         if heir is None or heir == machine.id or not releases_alone(machine, point):
             return
+        if machine.standing(call.system) is not Standing.FIT:
+            return
         here = max(held, self._back[machine.id, call.system], self._rough) + SLACK
         back = self._back.get((heir, call.system), 0.0)
         if here < back and self.world.now < back + failback - SLACK:
