@@ -19,17 +19,27 @@ CONTEST = 8.0  # seconds in which two want the same
 WAYS = ("cut", "freeze", "late", "stall", "heard")  # not to renew a lease
 WAYS_LONG = ("freeze", "freeze", "stall")  # those in which a long lease is used to its end
 LATENCIES = (300, 800, 1500)  # ms at most
+LATE = ("1000-1900", "1600-1900")  # ms that an answer may be on its way
+LAST_ANSWERS = 2.0  # seconds after its last request until the owner has all answers
+PATIENCE = 4000  # ms of ping_timeout: with less the owner takes itself for cut off, and lets go
+AGEING = 0.2  # of the sieges where hooks are run: the part in which answers age
 LONG_LEASE = 6.0  # seconds; of shorter ones 5 % are less than the guard's resolution
 
 
 def siege(rng: random.Random, config: dict[str, Any]) -> tuple[float, list[str]]:
     """How long it takes, in seconds, and the faults in any order."""
     settings = config["cluster"]["system"]["s"]
+    ageing = "hook_timeout" in settings and rng.random() < AGEING
+    if ageing:
+        config["ping_timeout"] = PATIENCE
+        settings["lease"] = PATIENCE + 2 * settings["hook_timeout"]
     lease: float = settings["lease"] / 1000
     # Fresh voters are silent first: nobody owns anything before.
     begin = kept(lease) + rng.uniform(*STARTING)
     ids = list(config["servers"])
     there, here = rng.sample([id for id in ids if "systems" in config["servers"][id]], 2)
+    if ageing:
+        return _ageing(rng, there, here, begin, lease)
     if rng.random() < 0.25:
         return _contest(rng, there, here, begin)
     return _last_word(rng, there, here, ids, begin, settings)
@@ -54,6 +64,21 @@ def _contest(rng: random.Random, there: str, here: str, begin: float) -> tuple[f
     if rng.random() < 0.5:
         faults.append(f"cut {there}/{here}@{whole}")
     return end, faults
+
+
+def _ageing(
+    rng: random.Random, there: str, here: str, begin: float, lease: float
+) -> tuple[float, list[str]]:
+    """Answers are long on their way to a patient owner: how old they are then is the question."""
+    last = begin + rng.uniform(1.0, 2.0) * lease
+    end = round(last + kept(lease) + 1.5, 2)
+    late, rest = f"{begin + 1:.2f}-{last + LAST_ANSWERS:.2f}", f"{last:.2f}-{end}"
+    return end, [
+        f"mistrust {here}@{begin:.2f}-{end}",
+        f"latency {rng.choice(LATE)}ms@{late}",
+        f"cut-one-way {there}@{rest}",
+        f"slow-hook {there}/down@{rest}",
+    ]
 
 
 def _last_word(
