@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from flip.addresses.kernel import Address, Kernel
+from flip.addresses.kernel import Kernel
 from flip.config import Config, System
 from flip.holdings.address.announcer import Announcer
 from flip.holdings.address.conflicts import Conflicts
 from flip.holdings.address.guard import KernelGuard
-from flip.holdings.address.kept import Keeping, Kept
+from flip.holdings.address.kept import Keeping
 from flip.holdings.address.lifetimes import Lifetimes
 from flip.holdings.address.links import Links
 from flip.holdings.address.orphans import Orphans
@@ -23,11 +23,14 @@ from flip.holdings.address.repair import Repair
 from flip.holdings.address.upkeep import Upkeep
 from flip.holdings.guard.interface import Point
 from flip.holdings.keeper import Keeper
+from flip.log import Logger
 from flip.membership.repeat import repeating
 from flip.membership.roster import Roster
 
 RETRY = 5.0  # seconds between attempts to reach the kernel
 UNREACHED = "its addresses cannot be put"  # the cause of being unfit without a kernel
+
+_log = Logger()
 
 
 class _Outside(NamedTuple):
@@ -77,12 +80,11 @@ class Addresses:
         self._keeping = Keeping()
         self._lifetimes = Lifetimes(systems)
         self._announcer = Announcer(
-            clock, kernel, lambda address: self._keeping.lasts(address, clock.seconds())
+            clock, kernel, systems, lambda address: self._keeping.lasts(address, clock.seconds())
         )
         self.provider = AddressProvider(
             clock,
             kernel,
-            systems,
             self._keeping,
             self._lifetimes,
             self._announcer,
@@ -95,7 +97,7 @@ class Addresses:
             systems,
             self._keeping,
             self._lifetimes,
-            restored=self._restored,
+            restored=self._announcer.tell,
             lost=self._lost,
             trouble=lambda text: self._tell("renewing", text),
         )
@@ -104,7 +106,7 @@ class Addresses:
             kernel,
             self._keeping,
             self._upkeep,
-            restored=self._restored,
+            restored=self._announcer.tell,
             note=note,
         )
         self.guard = KernelGuard(self.provider, self._lifetimes, self._upkeep)
@@ -181,7 +183,8 @@ class Addresses:
         }
 
     def _open(self) -> None:
-        self._kernel.start().addCallbacks(lambda _: self._opened(), self._refused)
+        opened = self._kernel.start().addCallbacks(lambda _: self._opened(), self._refused)
+        opened.addErrback(lambda failure: _log.failure("addresses: no start", failure))
 
     def _opened(self) -> None:
         if self._stopped:
@@ -218,15 +221,6 @@ class Addresses:
             self._troubles[what] = trouble
         if self._troubles != before:
             self._trouble("; ".join(self._troubles.values()) or None)
-
-    def _restored(self, restored: Sequence[Kept]) -> None:
-        announced: dict[str, list[Address]] = {}
-        for kept in restored:
-            announced.setdefault(kept.point[0], []).extend(kept.assignment.addresses)
-        for system, addresses in announced.items():
-            addressing = self._systems[system].addressing
-            if addressing is not None:
-                self._announcer.begin(addresses, addressing.announcements)
 
     def _repeating(self, system: str) -> Callable[[], None]:
         return lambda: self._announcer.begin(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from flip.addresses.kernel import Address, Kernel
+from flip.config import System
+from flip.holdings.address.kept import Kept
 from flip.log import Logger
 
 QUIET = 60.0  # seconds between two reports that the kernel refuses
@@ -18,19 +20,37 @@ _log = Logger()
 class Announcer:
     """Announces what is kept.
 
+    :param systems: by name, those with this provider.
     :param kept: whether an address is still kept here.
     """
 
     def __init__(
-        self, clock: IReactorTime, kernel: Kernel, kept: Callable[[Address], bool]
+        self,
+        clock: IReactorTime,
+        kernel: Kernel,
+        systems: Mapping[str, System],
+        kept: Callable[[Address], bool],
     ) -> None:
         self._clock = clock
         self._kernel = kernel
+        self._times = {
+            name: system.addressing.announcements
+            for name, system in systems.items()
+            if system.addressing is not None
+        }
         self._kept = kept
         self._series: dict[Address, int] = {}  # the latest of an address
         self._count = 0
         self._calls: set[IDelayedCall] = set()
         self._reported = -QUIET
+
+    def tell(self, kept: Iterable[Kept]) -> None:
+        """Begin a series for these, as their systems have it, in one announcement for each."""
+        addresses: dict[str, list[Address]] = {}
+        for one in kept:
+            addresses.setdefault(one.point[0], []).extend(one.assignment.addresses)
+        for system, some in addresses.items():
+            self.begin(some, self._times[system])
 
     def begin(self, addresses: Iterable[Address], times: Sequence[float]) -> None:
         """Announce these at `times`, in seconds from now; what was planned for them is dropped."""
@@ -44,7 +64,7 @@ class Announcer:
                 self._later(after, announced, self._count, last=after == times[-1])
             else:
                 self._announce(announced)
-        if times[-1:] in ((), (0.0,)):
+        if not times or not times[-1]:
             self._finish(announced, self._count)
 
     def stop(self) -> None:

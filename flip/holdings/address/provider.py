@@ -6,7 +6,7 @@ addresses are taken over in one go.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from errno import ENODEV, ETIME
@@ -16,7 +16,6 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from flip.addresses.kernel import Address, Kernel, Put, Remove
-from flip.config import System
 from flip.errors import AddressError, HookFailed
 from flip.holdings.address.announcer import Announcer
 from flip.holdings.address.assignment import Assignment, assignment
@@ -52,7 +51,6 @@ class _Job:
 class AddressProvider:
     """Puts and removes the addresses of data points; a `flip.holdings.attempts.Runner`.
 
-    :param systems: by name, those with this provider.
     :param recorded: the data points that an earlier life of this node held, by its journal.
     :param together: a context for many results at once: what they write becomes one write.
     :ivar ready: whether the kernel can be asked; until then calls wait.
@@ -62,7 +60,6 @@ class AddressProvider:
         self,
         clock: IReactorTime,
         kernel: Kernel,
-        systems: Mapping[str, System],
         keeping: Keeping,
         lifetimes: Lifetimes,
         announcer: Announcer,
@@ -73,7 +70,6 @@ class AddressProvider:
         self.ready = False
         self._clock = clock
         self._kernel = kernel
-        self._systems = systems
         self._keeping = keeping
         self._lifetimes = lifetimes
         self._announcer = announcer
@@ -206,23 +202,13 @@ class AddressProvider:
                 else:
                     taken.append(self._keep(job))
                 self._end(job, now, reason)
-        self._tell(taken)
+        self._announcer.tell(taken)
 
     def _keep(self, job: _Job) -> Kept:
         ends = None if job.valid is None else job.told + job.valid
         kept = Kept(job.point, job.assignment, ends)
         self._keeping.keep(kept)
         return kept
-
-    def _tell(self, taken: list[Kept]) -> None:
-        """Announce, in one series for each system."""
-        addresses: dict[str, list[Address]] = {}
-        for kept in taken:
-            addresses.setdefault(kept.point[0], []).extend(kept.assignment.addresses)
-        for system, announced in addresses.items():
-            addressing = self._systems[system].addressing
-            if addressing is not None:
-                self._announcer.begin(announced, addressing.announcements)
 
     def _remove(self, addresses: Iterable[Address]) -> None:
         """Take away what must not stay, whatever else there is to do."""

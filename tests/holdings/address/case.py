@@ -92,12 +92,12 @@ class ProviderCase(SynchronousTestCase):
         self.announcer = Announcer(
             self.clock,
             self.kernel,
+            by_name,
             lambda address: self.keeping.lasts(address, self.clock.seconds()),
         )
         self.provider = AddressProvider(
             self.clock,
             self.kernel,
-            by_name,
             self.keeping,
             self.lifetimes,
             self.announcer,

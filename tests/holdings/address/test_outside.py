@@ -322,7 +322,9 @@ class AnnouncerTests(SynchronousTestCase):
         self.clock = Clock()
         self.kernel = FakeKernel(self.clock)
         self.kept: set[Address] = {on("10.0.0.1"), on("10.0.0.2")}
-        self.announcer = Announcer(self.clock, self.kernel, self.kept.__contains__)
+        self.announcer = Announcer(
+            self.clock, self.kernel, {"ip": addresses()}, self.kept.__contains__
+        )
 
     def times(self) -> list[float]:
         return [time for time, _ in self.kernel.announced]
