@@ -59,6 +59,12 @@ class Division:
         """Whether a newer division waits for its `delay`."""
         return self._late is not None
 
+    @property
+    def without_me(self) -> bool:
+        """Whether this node may be given data, and the next division will be the first to do so."""
+        before = self._eligible
+        return before is not None and self._me in self.candidates.servers - before
+
     def update(self) -> None:
         """Divide anew: at once when a server is gone, after `delay` when one came back.
 

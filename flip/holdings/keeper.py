@@ -85,6 +85,7 @@ class Keeper:
         self._turn: IDelayedCall | None = None
         self._stopped = self._in_touch = False
         self._concerned: set[str] = set()
+        self._rules: dict[str, tuple[bool, bool]] = {}
         self._last_word = LastWord(self.systems, self.divisions, self.outlook)
         self._emptied: list[Deferred[None]] = []
         self._overlap = Overlap(self.systems, self.leftovers)
@@ -253,14 +254,17 @@ class Keeper:
     def _divide(self) -> None:
         for name, division in self.divisions.items():
             division.update()
-            keeper, released = self.systems[name], division.candidates.way is Way.RELEASE
-            if released is not keeper.released:
-                keeper.released = released
+            keeper = self.systems[name]
+            keeper.released = division.candidates.way is Way.RELEASE
+            rules = keeper.released, self._acting(name)
+            if rules != self._rules.get(name):
+                self._rules[name] = rules  # other ones for every data point
                 keeper.mark_all()
 
     def _acting(self, system: str) -> bool:
-        """Whether this node may take and let go (R1); not before its health is known."""
-        return self.gate.open and self.fitness.standing(system) is not Standing.UNKNOWN
+        """Whether this node may take and let go (R1): its health is known, and to the plan."""
+        known = self.fitness.standing(system) is not Standing.UNKNOWN
+        return self.gate.open and known and not self.divisions[system].without_me
 
     def _unsettled(self, unsettled: bool) -> None:
         if unsettled:
@@ -340,6 +344,5 @@ class Keeper:
 
 def _standing(record: Record | None) -> object:
     """What of a member's record changes what may be done about many data points."""
-    if record is None:
-        return None
-    return record.status, record.ineligible, record.standings, rank(record)
+    fitness = record and (record.status, record.ineligible, record.standings)
+    return record and (fitness, rank(record))

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from hamcrest import assert_that, contains_inanyorder, empty, equal_to, none
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flip.config import Check
@@ -99,6 +99,7 @@ class CheckTests(ConfigurationCase):
         hint = "there is no such setting; it belongs to cluster.system.NAME.check"
         assert_that(self.problems(), equal_to([f"cluster.system.ip.fall: {hint}"]))
 
+    @settings(deadline=None)
     @given(st.ip_addresses(v=6), st.integers(1, 65535))
     def test_addresses(self, address: Any, port: int) -> None:
         """Every IPv6 address can be written."""

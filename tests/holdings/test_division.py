@@ -15,6 +15,7 @@ from flip.holdings.outlook import Outlook
 from flip.membership.roster import Change
 from flip.wire.claims import Phase
 from flip.wire.messages import Status
+from flip.wire.standing import Standing
 from tests.holdings.bed import Others, config, roster_of, system
 
 DELAY = 0.05
@@ -72,6 +73,18 @@ class TimingTests(DivisionTestCase):
         assert_that(self.divisions, has_length(1))
         assert_that(sorted(self.latest().values()), equal_to(["flip2", "me", "me"]))
         assert_that(self.divisions[-1][1], equal_to(frozenset("ab")))
+
+    def test_unfit(self) -> None:
+        """Who cannot serve any more loses his data at once."""
+        self.others.say("flip1", ineligible=("ip",), standing=Standing.UNFIT)
+        assert_that(self.latest(), has_entries(b="me"))
+
+    def test_drained(self) -> None:
+        """Who makes room for others, and could serve, is in no hurry."""
+        self.others.say("flip1", ineligible=("ip",), standing=Standing.DRAINED)
+        assert_that(self.divisions, empty())
+        self.clock.advance(DELAY)
+        assert_that(self.latest(), has_entries(b="me"))
 
     def test_leaving(self) -> None:
         """So does who is about to leave."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hamcrest import assert_that, equal_to, is_in, none
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -54,6 +54,7 @@ class CandidatesTests(SynchronousTestCase):
             expected = Candidates(frozenset(servers), Way(all_unfit), nobody_fit=True)
             assert_that(among(UNFIT, FAILING, UNFIT, all_unfit=all_unfit), equal_to(expected))
 
+    @settings(deadline=None)
     @given(standings, st.sampled_from(("stay", "divide", "release")))
     def test_law(self, words: dict[str, Standing], all_unfit: str) -> None:
         """A worse server is never chosen beside, or instead of, one that could serve."""
@@ -95,6 +96,7 @@ class StaysWithTests(SynchronousTestCase):
         assert_that(self.owner({"a": Phase.TAKING}, a=FAILING), none())
         assert_that(self.owner({"a": Phase.HELD}, a=FAILING), equal_to("a"))
 
+    @settings(deadline=None)
     @given(st.dictionaries(st.sampled_from(SERVERS), st.sampled_from(Phase)), standings)
     def test_law(self, claims: dict[str, Phase], words: dict[str, Standing]) -> None:
         """It is always somebody who is here and claims it."""

@@ -9,6 +9,7 @@ from hamcrest import assert_that, contains_string, empty, equal_to, has_key
 from twisted.internet.task import Clock
 
 from flip.holdings.failback import DRAINED, RETURNED
+from flip.holdings.journal import Held
 from flip.wire.claims import Phase
 from flip.wire.messages import Status
 from flip.wire.standing import Standing, standing
@@ -160,6 +161,15 @@ class StartTests(FailbackCase):
         self.act()
         assert_that(self.word(), equal_to(Standing.FIT))
 
+    def test_checked_early(self) -> None:
+        """Nor does one that ends well before this node has heard everybody out."""
+        self.build(failback=math.inf, hear=Status.JOINING)
+        self.keeper.fitness.exclude("unknown", None, ("ip",), Standing.UNKNOWN)
+        self.keeper.fitness.admit("unknown")
+        self.others.say("flip1", {"ip": {"b": Phase.HELD}})
+        self.act()
+        assert_that(self.word(), equal_to(Standing.FIT))
+
     def test_checked_late(self) -> None:
         """A check that ends well after the others began to serve makes no difference."""
         self.build(failback=math.inf, hear=Status.JOINING)
@@ -177,6 +187,34 @@ class StartTests(FailbackCase):
         self.others.say("flip1", {"ip": {"a": Phase.HELD}})
         self.recover()
         assert_that(self.word(), equal_to(Standing.RETURNED))
+
+
+class UnknownTests(FailbackCase):
+    """A node whose health check has not ended yet."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        left = Held("ip", "a", Phase.HELD, ("/hooks/down",), '{"interface": "lo0"}', ("a",))
+        self.build(left=(left,))
+        self.keeper.fitness.exclude("unknown", None, ("ip",), Standing.UNKNOWN)
+
+    def test_rests(self) -> None:
+        """It neither takes nor lets go of anything, not even of what it may have left."""
+        self.act()
+        assert_that([self.wait(5), self.claims()], equal_to([[], {"a": "UNSURE"}]))
+
+    def test_fit(self) -> None:
+        """What is its own it then makes live again."""
+        self.act()
+        self.keeper.fitness.admit("unknown")
+        assert_that(self.wait(0.1), equal_to(["alive a"]))
+
+    def test_unfit(self) -> None:
+        """And otherwise it lets go."""
+        self.act()
+        self.keeper.fitness.exclude(UNFIT, None, ("ip",))
+        self.keeper.fitness.admit("unknown")
+        assert_that(self.wait(0.1), equal_to(["down a"]))
 
 
 class AfterTests(FailbackCase):

@@ -15,6 +15,7 @@ from flip.holdings.outlook import Outlook
 from flip.membership.roster import Change, Claims
 from flip.wire.claims import Phase
 from flip.wire.messages import Status
+from flip.wire.standing import Standing
 from tests.holdings.bed import Others, config, roster_of, system
 
 OTHER = b"another!"
@@ -166,6 +167,38 @@ class EligibilityTests(OutlookTestCase):
             self.others.say("flip1", {"ip": {"a": phase}}, status=status)
             ready.append(self.outlook.ready("flip1", "ip", "a"))
         assert_that(ready, equal_to([False, False, True, True]))
+
+    def test_unchecked_heir(self) -> None:
+        """One whose health check has not ended yet takes nothing; what it has it has."""
+        ready = []
+        for phase in (Phase.TAKING, Phase.HELD):
+            claims = {"ip": {"a": phase}}
+            self.others.say("flip1", claims, ineligible=("ip",), standing=Standing.UNKNOWN)
+            ready.append(self.outlook.ready("flip1", "ip", "a"))
+        assert_that(ready, equal_to([False, True]))
+
+    def test_serving(self) -> None:
+        """Which fit servers serve anything."""
+        self.others.say("flip1", {"ip": {"a": Phase.TAKING}})
+        self.others.say("flip2", {"ip": {"b": Phase.HELD}}, ineligible=("ip",))
+        assert_that(self.outlook.serving("ip"), equal_to({"flip1"}))
+        self.others.say("flip1", {"ip": {"a": Phase.RELEASING}})
+        assert_that(self.outlook.serving("ip"), empty())
+
+    def test_standings(self) -> None:
+        """What servers say of themselves, as soon as they say it; who leaves says nothing."""
+        seen = []
+        for word in (Standing.UNFIT, Standing.DRAINED):
+            self.others.say("flip1", ineligible=("ip",), standing=word)
+            seen.append(self.outlook.standings("ip")["flip1"])
+        self.others.say("flip1")
+        seen.append(self.outlook.standings("ip")["flip1"])
+        assert_that(seen, equal_to([Standing.UNFIT, Standing.DRAINED, Standing.FIT]))
+        self.others.say("flip2")
+        self.others.say("flip1", status=Status.LEAVING)
+        assert_that(sorted(self.outlook.standings("ip")), equal_to(["flip2", "me"]))
+        self.others.accuse("flip2", "me", "flip1", incarnation=1)
+        assert_that(sorted(self.outlook.standings("ip")), equal_to(["me"]))
 
     def test_unreachable_heir(self) -> None:
         """An heir that does not answer is not ready, whatever a late datagram says of it (M6)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hamcrest import assert_that, equal_to
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -30,6 +30,7 @@ def record(ineligible: tuple[str, ...] = (), standings: bytes = b"") -> Record:
 class StandingTests(SynchronousTestCase):
     """What a member says of itself, and what others read in it."""
 
+    @settings(deadline=None)
     @given(st.dictionaries(st.sampled_from(SYSTEMS), st.sampled_from(list(Standing)[1:])))
     def test_round_trip(self, said: dict[str, Standing]) -> None:
         """Whatever is said of each system is read of it; of all others it is fit."""
@@ -45,6 +46,7 @@ class StandingTests(SynchronousTestCase):
         """An older node names its systems only: it fails, as far as anybody can tell."""
         assert_that(standing(record(("db", "ip")), "ip"), equal_to(Standing.FAILING))
 
+    @settings(deadline=None)
     @given(st.integers(0, 255))
     def test_newer(self, word: int) -> None:
         """No byte makes a system that is named eligible, or raises."""

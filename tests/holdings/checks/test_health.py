@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hamcrest import assert_that, contains_string, empty, equal_to, has_length
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -132,6 +132,7 @@ class RiseAndFallTests(HealthCase):
         assert_that(self.results("-+-++"), equal_to([unfit] * 4 + [fit]))
         assert_that(self.events[-1][0], equal_to("fit"))
 
+    @settings(deadline=None)
     @given(st.integers(1, 4), st.integers(1, 4), st.text("+-", min_size=1, max_size=40))
     def test_law(self, rise: int, fall: int, results: str) -> None:
         """The standing is that of a counter of results in a row."""
