@@ -49,6 +49,15 @@ class ContractTests(ClusterTestCase):
                 assert_that(member["systems"]["ip"], has_entries(held=held, eligible=True))
             assert_that(answer["members"]["flip2"], has_entries(state="alive", systems={}))
 
+    def test_groups(self) -> None:
+        """A group is there by its id, and its members beside it."""
+        group = {"id": "web", "members": [TWO, "192.168.0.3"], "prefer": "flip1"}
+        world = self.cluster(system(data=[group, ONE]))
+        world.start()
+        world.run_until(lambda: ask(world, "flip1")["systems"]["ip"]["held"] == ["web"], 12)
+        answer = ask(world, "flip1")["systems"]["ip"]
+        assert_that(answer, has_entries(groups={"web": [TWO, "192.168.0.3"]}, wanted=["web"]))
+
     def test_before_anybody_was_heard(self) -> None:
         """A node that is alone says so, and fails at nothing that it does not know."""
         world = self.cluster()
