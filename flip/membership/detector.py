@@ -83,6 +83,7 @@ class Detector:
         self._early_votes: dict[str, float] = {}
         self._resting: IDelayedCall | None = None
         self._looked_again: dict[str, float] = {}
+        self._again: set[str] = set()  # whose turn came when a probe of it had no try left
         self._pace = Pace(clock, self._probe)
         self._sweep = Sweep(rng, self._candidates, self._pace.add)
         self._loop = repeating(clock, self._step, "the probe rotation")
@@ -145,7 +146,8 @@ class Detector:
 
     def _step(self) -> None:
         for id in self._next(self._per_interval):
-            self._probe(id)
+            if not self._probe(id) and id in self._probes and self._probes[id].exhausted:
+                self._again.add(id)
         self._judged()
 
     def _next(self, count: int) -> list[str]:
@@ -225,6 +227,9 @@ class Detector:
         elif verdict is Verdict.MISSED:
             self._missed(probe)
         elif self._loop.running:
+            self.probe_soon((probe.target,))
+        if probe.target in self._again:
+            self._again.discard(probe.target)
             self.probe_soon((probe.target,))
         self._sweep.ended(probe.target, missed=verdict is Verdict.MISSED)
         self._judged()

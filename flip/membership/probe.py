@@ -74,6 +74,11 @@ class Probe:
         """When half of its time was over."""
         return (self.began + self._ends) / 2
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether it only waits for its end: a target that is back would not hear of it."""
+        return self.tries == TRIES
+
     def start(self) -> Deferred[Verdict]:
         """Send the first ping; fires with the verdict, never fails."""
         duration = self._ends - self.began

@@ -248,7 +248,7 @@ class ArbiterTests(TwoNodes):
         world.run(LATER)
         self.expect_owners(world, set(), {TWO})
         world[B].running_node.parts.membership.confirm_down([A])
-        self.takes_over(world)
+        self.takes_over(world, 4.0)  # it hears the third out: one probe ends, another is missed
         world[A].start()
         world.run_until(lambda: self.divided(world), LATER)
 

@@ -383,7 +383,7 @@ class EarlyVoteTests(DetectorTestCase):
         """Who reaches b has no reason."""
         self.network.dead.clear()
         self.detector.probe_soon("b")
-        self.run_for(0.1)
+        self.run_for(TIMEOUT / 6 + 0.1)
         self.roster.merge((Update("b", record("b", 6)),), "c")
         assert_that(self.voters("b"), empty())
 
@@ -585,6 +585,26 @@ class HealthTests(DetectorTestCase):
         assert_that(self.voters("b"), empty())
         self.run_for(0.2)
         assert_that(self.voters("b"), equal_to({"a"}))
+
+
+class TurnTests(DetectorTestCase):
+    """A member's turn that comes while it is being probed."""
+
+    def test_exhausted(self) -> None:
+        """It is probed again when the probe has ended, if that had no try left by then.
+
+        Else a member that is back at that moment would wait for another round.
+        """
+        self.start(("a", "b", "c"))
+        self.network.dead.add("b")
+        self.run_for(INTERVAL)  # the next step is due in half an interval
+        self.detector._probes["b"].stop()
+        self.run_for(0.05)
+        began = self.detector._probes["b"].began  # out of turn: it ends just after a step
+        self.run_for(TIMEOUT - 0.1)
+        self.network.dead.clear()
+        answered = self.seconds_until(lambda: self.touch.reachable["b"], 3 * INTERVAL)
+        assert_that(began + TIMEOUT - 0.05 + answered, less_than(began + TIMEOUT + 0.2))
 
 
 class WitnessTests(DetectorTestCase):
