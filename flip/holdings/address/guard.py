@@ -37,11 +37,10 @@ class KernelGuard:
         return result
 
     def arm(self, deadlines: Mapping[Point, Deadline]) -> None:
-        """Renew the lifetimes of what is here by its new deadline, in one batch."""
+        """Renew the lifetimes of what is here by its new deadlines, where that is worth it."""
         for point, deadline in deadlines.items():
             self._lifetimes.deadlines[point] = deadline.at
-        self._upkeep.renew(deadlines)
-        self._upkeep.be_exact(deadlines)
+        self._upkeep.extend(deadlines)
 
     def disarm(self, points: Iterable[Point]) -> None:
         """Nothing of these is here any more."""

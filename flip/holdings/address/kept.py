@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -15,12 +16,14 @@ class Kept:
     """One data point whose addresses are here, or have to be put back.
 
     :ivar ends: when the kernel may have removed them, unless they are renewed; None: never.
+    :ivar asked: when that will be, when the kernel has done what it was asked to.
     :ivar missing: those that are not there although they should be.
     """
 
     point: Point
     assignment: Assignment
     ends: float | None = None
+    asked: float = -math.inf
     missing: frozenset[Address] = frozenset()
 
     def puts(self, valid: int | None, by: float | None) -> list[Put]:

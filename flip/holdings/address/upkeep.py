@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from errno import ETIME
 
@@ -21,6 +22,7 @@ from flip.membership.repeat import repeating
 
 RENEWALS = 3  # within a kernel lease
 RETRY = 0.5  # seconds until what the kernel refused is tried again
+WORTH = 0.25  # seconds by which an answer of a voter must prolong a lifetime to be told
 EARLY = 0.05  # seconds by which the kernel may end a lifetime early
 
 _log = Logger()
@@ -94,12 +96,31 @@ class Upkeep:
             except HookFailed:
                 continue  # too late: the kernel ends it, and the keeper lets go of it, too
         self.expire(lost)
+        for kept, valid in renewed:
+            kept.asked = -math.inf if valid is None else now + valid
         puts = [kept.puts(valid, self._lifetimes.by(kept.point)) for kept, valid in renewed]
         if puts:
             self._kernel.apply([put for some in puts for put in some]).addCallbacks(
                 lambda errors: self._renewed(renewed, puts, errors, now),
                 lambda failure: self._broken(renewed, failure),
             ).addErrback(lambda failure: _log.failure("addresses: renewals were lost", failure))
+
+    def extend(self, points: Iterable[Point]) -> None:
+        """Renew exclusive data points whose deadlines moved, where that gains anything.
+
+        Every answer of every voter moves them, often by milliseconds only.
+        """
+        now, points = self._clock.seconds(), list(points)
+        self.renew([point for point in points if self._gains(point, now)])
+        self.be_exact(points)
+
+    def _gains(self, point: Point, now: float) -> bool:
+        kept = self._keeping.by_point.get(point)
+        if kept is None:
+            return False
+        left = self._lifetimes.deadlines.get(point, now) - now
+        known = max(kept.asked, -math.inf if kept.ends is None else kept.ends)
+        return bool(kept.missing) or now + math.floor(left) >= known + WORTH
 
     def expire(self, points: Iterable[Point]) -> None:
         """The kernel has ended these: ordinary ones are lost, exclusive ones wait for grants."""
@@ -140,7 +161,7 @@ class Upkeep:
             if left < 1:
                 continue
             # The kernel would end it earlier than it has to, by what was not a whole second.
-            (due if now + int(left) > kept.ends + EARLY else later).append(kept.point)
+            (due if now + math.floor(left) > kept.ends + EARLY else later).append(kept.point)
         self.renew(due)
         self.be_exact(later)
 
@@ -158,6 +179,7 @@ class Upkeep:
             if self._keeping.by_point.get(kept.point) is not kept:
                 # It was let go of meanwhile; that followed this batch into the kernel.
                 continue
+            kept.asked = -math.inf
             if any(error and error.errno == ETIME for error in own):
                 self._take_back(kept)
                 continue

@@ -167,6 +167,20 @@ class ExclusiveTests(ProviderCase):
         valid = [put.valid for put in self.kernel.news() if isinstance(put, Put)]
         assert_that(valid, equal_to([3, 3]))
 
+    def test_answers_in_a_row(self) -> None:
+        """Three voters' answers move the right on three times, and the kernel is told once."""
+        self.arm(3.9)
+        self.alive()
+        self.clock.advance(0.5)
+        self.kernel.news()
+        self.kernel.slow = 0.02
+        for _ in range(3):
+            self.arm(3.9)
+            self.clock.advance(0.01)
+        self.clock.advance(0.1)
+        self.arm(3.9)
+        assert_that([change.address for change in self.kernel.news()], equal_to([on("10.0.0.1")]))
+
     def test_silent_voters(self) -> None:
         """Without answers nothing of the last second is lost: it ends with the right itself."""
         self.arm(3.9)
@@ -189,6 +203,7 @@ class ExclusiveTests(ProviderCase):
         """The same for a renewal; the next answer of the voters puts it again."""
         self.arm(3.9)
         self.alive()
+        self.clock.advance(0.5)
         self.kernel.stalls = True
         self.arm(3.9)
         self.clock.advance(0)
