@@ -7,8 +7,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 COUNT ?= 10000
 RUNS ?= 4
+PARALLEL ?= 4
 
-.PHONY: help demo test schedules quiet models lint types format bench clean
+.PHONY: help demo test schedules quiet models lint types format bench failover clean
 
 help:            ## what there is to make
 	@grep -E '^[a-z]+: .*##' Makefile | sed -E 's/:.*## */\t/' | sort
@@ -41,6 +42,9 @@ format: $(STAMP) ## rewrite the code in the project's format
 
 bench: $(STAMP)  ## every performance promise, as tables
 	@for bench in benchmarks/bench_*.py; do PYTHONPATH=. $(BIN)/python $$bench || exit 1; done
+
+failover: $(STAMP)  ## flip beside keepalived and serf (root; apt install keepalived serf ...)
+	PYTHONPATH=. $(BIN)/python -m benchmarks.failover --parallel $(PARALLEL)
 
 clean:           ## remove what was made
 	rm -rf $(VENV) build *.egg-info _trial_temp* .hypothesis .mypy_cache .ruff_cache

@@ -6,6 +6,7 @@ namespaces share), ``+`` or ``-``, the address. It ends when standard input does
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import struct
@@ -64,6 +65,13 @@ def events() -> socket.socket:
     return kernel
 
 
+def waiting(kernel: socket.socket) -> Iterator[bytes]:
+    """All datagrams that wait: what is told of one event must not be late for that of another."""
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            yield kernel.recv(1 << 16, socket.MSG_DONTWAIT)
+
+
 def main() -> None:
     """Answer as the node whose number is the argument."""
     hurry()
@@ -72,14 +80,13 @@ def main() -> None:
     here: set[str] = set()
     while True:
         ready, _, _ = select.select([server, kernel, ending], [], [])
-        if kernel in ready:
+        for data in waiting(kernel):
             now = time.monotonic()
-            for present, address in changes(kernel.recv(1 << 20)):
+            for present, address in changes(data):
                 if present != (address in here):  # a renewed one is no news
                     here ^= {address}
                     print(f"{now:.6f}", "+" if present else "-", address, flush=True)
-        if server in ready:
-            echo.answer()
+        echo.answer()
         if ending in ready:
             return
 
