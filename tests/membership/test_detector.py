@@ -597,14 +597,13 @@ class TurnTests(DetectorTestCase):
         """
         self.start(("a", "b", "c"))
         self.network.dead.add("b")
-        self.run_for(INTERVAL)  # the next step is due in half an interval
-        self.detector._probes["b"].stop()
-        self.run_for(0.05)
-        began = self.detector._probes["b"].began  # out of turn: it ends just after a step
-        self.run_for(TIMEOUT - 0.1)
+        self.run_for(0.1)
+        self.detector.probe_soon("b")  # until 0.1 s after the second step from here
+        self.run_for(TIMEOUT * 5 / 6 + 0.05)
+        back = self.clock.seconds()
         self.network.dead.clear()
-        answered = self.seconds_until(lambda: self.touch.reachable["b"], 3 * INTERVAL)
-        assert_that(began + TIMEOUT - 0.05 + answered, less_than(began + TIMEOUT + 0.2))
+        seconds = self.seconds_until(lambda: self.touch.last_ack["b"] >= back, 3 * INTERVAL)
+        assert_that(seconds, less_than(0.4))
 
 
 class WitnessTests(DetectorTestCase):
