@@ -159,9 +159,7 @@ class Lan:
     def split(self, hosts: Iterable[Host], split: bool = True) -> None:
         """Give hosts a bridge of their own, or put them back on that of the others."""
         bridge = "lan2" if split else "lan"
-        _batch(
-            [["link", "set", "dev", host.port, "master", bridge] for host in hosts], self.switch
-        )
+        _batch([["link", "set", "dev", host.port, "master", bridge] for host in hosts], self.switch)
 
     def _build(self) -> None:
         names = [self.switch, *(host.namespace for host in self.hosts)]
