@@ -10,12 +10,14 @@ from flip.config.points import id_of
 from flip.simulation.faults.notation import Span
 from flip.simulation.schedules.clusters import INTERFACE, cluster
 from flip.simulation.schedules.schedule import Schedule
-from flip.simulation.schedules.siege import orphaned, siege
+from flip.simulation.schedules.siege import alone, orphaned, siege, stuck
 
 SHORTEST, LONGEST = 3.0, 10.0  # seconds in which faults happen
 FEWEST, MOST = 2, 9  # faults
 NEAR = 0.4  # seconds: what happens at about the same time breaks more
 ORPHANS = 0.3  # of the schedules with kernel leases: an owner dies, and its lease ends
+STOPS = 0.04  # of the schedules of ordinary systems: a clean stop whose `down` does not end
+SOLITARY = 0.15  # of those with `on_isolation`: one is cut off for long
 SIEGES = 0.4  # of the schedules of exclusive systems: the part aimed at their grants
 
 
@@ -37,6 +39,12 @@ def generate(seed: int) -> Schedule:
     if lease is not None and rng.random() < ORPHANS:
         end, orphaning = orphaned(rng, config, lease / 1000)
         duration, faults = max(duration, end), [*faults[:3], orphaning]
+    if not exclusive and rng.random() < STOPS and _Draw.fail_hook in _kinds(config):
+        end, stopping = stuck(rng, config)
+        duration, faults = max(duration, end), [*faults[:2], *stopping]
+    if settings.get("on_isolation") == "release" and rng.random() < SOLITARY:
+        end, cut = alone(rng, config)
+        duration, faults = max(duration, end), [*faults[:2], cut]
     if exclusive:
         faults += draw.siege()
     return Schedule(config, seed, duration, tuple(sorted(faults, key=_begin)))

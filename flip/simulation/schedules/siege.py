@@ -18,6 +18,8 @@ STARTING = (0.5, 1.5)  # seconds from the end of the first silence until the riv
 CONTEST = 8.0  # seconds in which two want the same
 WAYS = ("cut", "freeze", "late", "stall", "heard")  # not to renew a lease
 WAYS_LONG = ("freeze", "freeze", "stall")  # those in which a long lease is used to its end
+STOPPED = 13.0  # seconds in which a clean stop has given up
+SOLITUDE = (14.0, 18.0)  # seconds: it has to know, and its probes may be stretched
 LATENCIES = (300, 800, 1500)  # ms at most
 LATE = ("1000-1900", "1600-1900")  # ms that an answer may be on its way
 LAST_ANSWERS = 2.0  # seconds after its last request until the owner has all answers
@@ -52,6 +54,22 @@ def orphaned(rng: random.Random, config: dict[str, Any], lease: float) -> tuple[
     end = round(begin + lease + rng.uniform(2.0, 5.0), 2)
     kind = rng.choice(("kill", "freeze"))
     return end, f"{kind} {owner}@{begin}-{end}"
+
+
+def stuck(rng: random.Random, config: dict[str, Any]) -> tuple[float, list[str]]:
+    """A clean stop during which `down` does not end well."""
+    one = rng.choice([id for id, server in config["servers"].items() if "systems" in server])
+    at = rng.uniform(2.0, 5.0)
+    end = round(at + STOPPED, 2)
+    kind = rng.choice(("fail-hook", "hang-hook"))
+    return end, [f"{kind} {one}/down@{at - 0.5:.2f}-{end}", f"leave {one}@{at:.2f}-{end}"]
+
+
+def alone(rng: random.Random, config: dict[str, Any]) -> tuple[float, str]:
+    """One is cut off for so long that it has to let go, where its systems say so."""
+    begin = rng.uniform(2.0, 5.0)
+    end = round(begin + rng.uniform(*SOLITUDE), 2)
+    return end, f"cut {rng.choice(list(config['servers']))}@{begin:.2f}-{end}"
 
 
 def _contest(rng: random.Random, there: str, here: str, begin: float) -> tuple[float, list[str]]:
