@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from unittest.mock import patch
 
-from hamcrest import assert_that, contains_string, empty, equal_to
+from hamcrest import assert_that, contains_string, empty, equal_to, greater_than
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.addresses.kernel import Address, Put
 from flip.holdings.address.repair import Repair
 from flip.holdings.call import Hook, HookCall
+from flip.holdings.grants.lease import Terms
 from flip.membership.roster import State
 from flip.simulation.invariants import Violation
 from flip.simulation.invariants.addresses import PUT_BACK, SLACK
@@ -134,6 +135,12 @@ class ExclusiveTests(SynchronousTestCase):
         with self.assertRaises(Violation) as caught:
             world["flip"].stack.change(Put(address(TWO)))
         assert_that(str(caught.exception), contains_string(f"flip and flip1 hold {TWO} of ip"))
+
+    def test_margin(self) -> None:
+        """What is kept back of a lease is more than the time for which a kernel may be late."""
+        world = World(story(config={"interface": "eth0"}, exclusive=True, lease=4000), 1)
+        self.addCleanup(world.close)
+        assert_that(Terms.of(world.base.systems["ip"]).margin, greater_than(LATEST))
 
 
 class StandingInvariantTests(SynchronousTestCase):

@@ -33,11 +33,12 @@ def lease_of(system: System) -> float:
 
 
 class Lapsed(Invariant):
-    """Without flip no address stays for longer than its lease.
+    """Without flip no address stays for longer than its lease, and with flip it stays.
 
     A machine whose daemon is dead or frozen for longer than that (`kernel_lease`, or the lease
     of an exclusive system), by its own clock, and the time by which its kernel may be late, has
-    no address of that system.
+    no address of that system. Nor does the kernel end the lifetime of what a node of an
+    ordinary system holds that has run for longer than the lease, if it refused nothing.
     """
 
     def __init__(self, world: World, truth: Truth) -> None:
@@ -45,9 +46,27 @@ class Lapsed(Invariant):
         leases = {name: lease_of(system) for name, system in world.base.systems.items()}
         self._leases = {name: lease for name, lease in leases.items() if lease < math.inf}
         self._stopped: dict[str, float] = {}  # since when, by the machine's clock
+        self._changed: dict[str, float] = {}  # when each last began, or ceased, to run
+        self._refused = 0.0  # when a kernel last refused something
+
+    def fault(self, text: str, began: bool) -> None:
+        """Keep when a kernel may have refused to renew."""
+        if "fail-hook" in text or text == "no fault lasts":
+            self._refused = self.world.now
+
+    def lapsed(self, machine: Machine, point: Point) -> None:
+        """Judge what ends while its daemon runs."""
+        system = self.world.base.systems[point[0]]
+        if machine.running and not system.exclusive and not machine.failing:
+            since = max(self._changed.get(machine.id, 0.0), self._refused)
+            claims = machine.running_node.parts.membership.own.claims.get(point[0], {})
+            held = claims.get(point[1]) is Phase.HELD
+            if held and self.world.now - since > lease_of(system):
+                raise self.violated(f"{machine.id} does not renew {point[1]}, which it holds")
 
     def process_changed(self, machine: Machine) -> None:
         """Look at what is left when a daemon has not acted for that long."""
+        self._changed[machine.id] = self.world.now
         if machine.running:
             self._stopped.pop(machine.id, None)
         elif machine.id not in self._stopped:
