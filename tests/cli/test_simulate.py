@@ -156,7 +156,7 @@ class OneRunTests(SimulateCase):
         ]  # fmt: skip
         for words in story:
             assert_that(any(words in line for line in found), equal_to(True), words)
-        assert_that(self.out.getvalue(), contains_string(": 7 moves, "))
+        assert_that(self.out.getvalue(), contains_string(": 6 moves, 0 unnecessary"))
 
     def addresses(self) -> dict[str, Any]:
         """The example with addresses that flip sets itself, a health check and a witness."""
