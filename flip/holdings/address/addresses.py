@@ -122,7 +122,7 @@ class Addresses:
         :param keeper: told for which systems an interface is down, what this node may not hold
             any more since it stood still, and what must not be taken yet.
         """
-        links = Links(self._kernel, self._systems, keeper.fitness)
+        links = Links(self._kernel, self._systems, keeper.fitness, keeper.retry)
         orphans = Orphans(
             config,
             self._clock,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from flip.addresses.kernel import Address, Assigned, Kernel, Link
@@ -23,12 +23,21 @@ class Links:
     """An observer of the kernel (`flip.addresses.kernel.Observer`).
 
     :param systems: by name, those with this provider.
+    :param recovered: called with a system that an interface is back for: what failed meanwhile
+        says nothing any more.
     """
 
-    def __init__(self, kernel: Kernel, systems: Mapping[str, System], fitness: Unfit) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        systems: Mapping[str, System],
+        fitness: Unfit,
+        recovered: Callable[[str], None],
+    ) -> None:
         self._kernel = kernel
         self._interfaces = {name: interfaces(system) for name, system in systems.items()}
         self._fitness = fitness
+        self._recovered = recovered
         self._causes: dict[tuple[str, str], str] = {}  # by system and interface
 
     def look(self) -> None:
@@ -61,6 +70,8 @@ class Links:
                 self._fitness.exclude(cause, None, (key[0],))
         if before is not None and before != cause:
             self._fitness.admit(before, key[0])
+            if cause is None:
+                self._recovered(key[0])
 
 
 def interfaces(system: System) -> frozenset[str]:

@@ -101,6 +101,8 @@ class AddressProvider:
         if call.event == "check":
             return self._check(what)
         job = _Job(call, what, self._clock.seconds())
+        if call.event == "alive" and self._waits_for_interface(job):
+            return succeed(HookResult(0.0))
         self._jobs.append(job)
         if self.ready or self._refusal is not None:
             self._flush_soon()
@@ -113,6 +115,14 @@ class AddressProvider:
                 self._jobs.remove(job)
                 job.done.errback(HookFailed("address: cancelled"))
                 return
+
+    def _waits_for_interface(self, job: _Job) -> bool:
+        """Whether this is kept already, and is put back by itself when its interface returns.
+
+        Until then there is nobody to be told, and nothing that has failed.
+        """
+        known = self._kernel.links()
+        return self.ready and job.point in self._keeping and job.assignment.interface not in known
 
     def _check(self, what: Assignment) -> Deferred[HookResult]:
         """Whether everything is here, by what the kernel tells."""

@@ -157,6 +157,18 @@ class LifeTests(AddressesCase):
         self.settle()
         assert_that(self.claims(), equal_to({mine: "HELD"}))
 
+    def test_interface_returns(self) -> None:
+        """What failed while there was no interface keeps nobody out when it is back."""
+        self.kernel.link("eth0", None)
+        self.build()
+        for other in ("flip1", "flip2"):  # nobody is fit, so all of them try
+            self.others.say(other, ineligible=("ip",))
+        self.settle(10)
+        self.kernel.link("eth0", ETH0)
+        self.settle()
+        assert_that(self.membership.own.record.ineligible, empty())
+        assert_that(self.kernel.ips(), equal_to([ONE, TWO, THREE]))
+
     def test_no_capability(self) -> None:
         """Without a capability the node says so and takes nothing, until it has it."""
         self.kernel.lacks = "CAP_NET_RAW missing"

@@ -37,7 +37,9 @@ class LinksTests(SynchronousTestCase):
         self.kernel = FakeKernel(self.clock)
         self.fitness = Fitness(self.clock, ("ip", "other"), lambda: None)
         other = addresses(name="other", config={"interface": "eth1"})
-        self.links = Links(self.kernel, {"ip": addresses(), "other": other}, self.fitness)
+        self.recovered: list[str] = []
+        systems = {"ip": addresses(), "other": other}
+        self.links = Links(self.kernel, systems, self.fitness, self.recovered.append)
         self.kernel.observe(self.links)
         self.links.look()
 
@@ -50,8 +52,9 @@ class LinksTests(SynchronousTestCase):
         """Down is a reason, up takes it back; other systems are not concerned."""
         self.kernel.link("eth0", ETH0._replace(up=False))
         assert_that(self.fitness.reasons("ip"), equal_to("link down: eth0"))
+        assert_that(self.recovered, empty())
         self.kernel.link("eth0", ETH0)
-        assert_that(self.fitness.reasons("ip"), none())
+        assert_that([self.fitness.reasons("ip"), self.recovered], equal_to([None, ["ip"]]))
 
     def test_vanishes(self) -> None:
         """From down to gone and back there is always one reason."""

@@ -63,6 +63,15 @@ class AliveTests(ProviderCase):
         assert_that(failed, equal_to([False] * 900 + [True] * 100))
         assert_that(self.kernel.ips(), equal_to(sorted(good)))
 
+    def test_interface_is_gone(self) -> None:
+        """To run it again for what is kept is no failure: it is put back with the interface."""
+        self.run_call("alive", "10.0.0.1")
+        self.kernel.link("eth0", None)
+        self.kernel.news()
+        assert_that(self.run_call("alive", "10.0.0.1"), equal_to(WELL))
+        assert_that(self.run_call("alive", "10.0.0.2"), contains_string("no such interface"))
+        assert_that(self.kernel.news(), has_length(1))
+
     def test_not_an_address(self) -> None:
         """A datum that is no address fails by itself, without the kernel."""
         assert_that(self.run_call("alive", "billing"), contains_string("billing"))
