@@ -28,7 +28,7 @@ class TwoNodes(ClusterTestCase):
     settings: ClassVar[dict[str, Any]]
     arbiter = False
 
-    def two(self, **system: Any) -> World:
+    def two(self, seed: int = 1, **system: Any) -> World:
         """Both serve what is theirs, and rest."""
         servers = {
             A: {"ip": "10.0.0.1", "port": 2200, "systems": ["ip"]},
@@ -42,7 +42,7 @@ class TwoNodes(ClusterTestCase):
             "servers": servers,
             "cluster": {"system": {"ip": ip | system}},
         }
-        world = self.cluster(described | self.settings)
+        world = self.cluster(described | self.settings, seed)
         world.start()
         world.run_until(lambda: self.divided(world) and at_rest(world), SETTLING)
         world.run(3)
@@ -391,6 +391,23 @@ class QuorumOneAndWitnessTests(TwoNodes):
     def test_node_crash(self) -> None:
         """Else it is as with any witness."""
         self.crash()
+
+
+class LossTests(TwoNodes):
+    """Packets that are lost at random."""
+
+    settings: ClassVar[dict[str, Any]] = {"witness": {"ping": [GATEWAY]}}
+
+    def test_loss(self) -> None:
+        """At 10 % on every link, the witness's included, nothing moves in ten minutes."""
+        for seed in range(3):
+            world = self.two(seed)
+            world.network.loss = 0.1
+            ran = [len(machine.runs) for machine in world.machines.values()]
+            world.run(600)
+            assert_that([len(one.runs) for one in world.machines.values()], equal_to(ran))
+            reached = [world[id].running_node.parts.membership.witness for id in (A, B)]
+            assert_that([one and one.reached() for one in reached], equal_to([True, True]))
 
 
 class PageTests(ClusterTestCase):
