@@ -51,6 +51,7 @@ class Division:
         self._claims = claims
         self._divided = divided
         self._eligible: frozenset[str] | None = None
+        self._stayed = False  # the last plan was no division among these
         self._own: frozenset[str] | None = None
         self._late: IDelayedCall | None = None
 
@@ -85,7 +86,7 @@ class Division:
             gone = self._eligible - eligible
             if gone and not gone <= self._outlook.spare(self._system.name):
                 self._divide(self._eligible & eligible or eligible)
-            if eligible == self._eligible:
+            if eligible == self._eligible and not self._stayed:
                 self.stop()
             elif self._late is None:
                 self._late = self._clock.callLater(self._system.delay, self._divide_late)
@@ -117,7 +118,7 @@ class Division:
 
     def _divide(self, eligible: frozenset[str]) -> None:
         self.stop()
-        self._eligible = eligible
+        self._eligible, self._stayed = eligible, False
         self._assign(self._deal(eligible))
 
     def _deal(self, eligible: frozenset[str]) -> dict[str, str]:
@@ -127,7 +128,7 @@ class Division:
     def _stay(self) -> None:
         """No server is fit: everything stays with whoever has it."""
         self.stop()
-        self._eligible = self.candidates.servers
+        self._eligible, self._stayed = self.candidates.servers, True
         name, mine = self._system.name, self._claims()
         standings = self._outlook.standings(name)
         dealt = self._deal(

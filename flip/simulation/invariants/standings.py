@@ -156,6 +156,8 @@ class Stays(Invariant):
         division = node.parts.keeper.divisions.get(name)
         if division is None or division.waiting:
             return  # of a newer plan, for `delay`
+        if not begins(machine, call):
+            return
         words = set(node.parts.keeper.outlook.standings(name).values())
         if call.event == "down" and settings.all_unfit == "stay":
             if words == {Standing.UNFIT} and releases_alone(machine, point):
@@ -219,7 +221,7 @@ class Returned(Invariant):
         """Judge for whom something is let go of."""
         point, failback = (call.system, call.datum), self._waits.get(call.system)
         held = self._since.get((machine.id, point))
-        if failback is None or held is None or call.event != "down":
+        if failback is None or held is None or call.event != "down" or not begins(machine, call):
             return
         heir = machine.running_node.parts.keeper.systems[call.system].owners.get(call.datum)
         if heir is None or heir == machine.id or not releases_alone(machine, point):
@@ -233,6 +235,14 @@ class Returned(Invariant):
                 f"{machine.id} lets go of {call.datum} for {heir}, which came back"
                 f" {self.world.now - back:.3f} s ago"
             )
+
+
+def begins(machine: Machine, call: HookCall) -> bool:
+    """Whether this is the first program of a call: a group has more."""
+    points = machine.config.systems[call.system].points
+    members = points[call.datum].members if call.datum in points else call.members
+    first = members[-1] if call.event == "down" else members[0]
+    return call.members in (members, (first,))
 
 
 def releases_alone(machine: Machine, point: Point) -> bool:
