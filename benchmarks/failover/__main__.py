@@ -58,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--addresses", nargs="+", type=int, metavar="N", help="(1 50)")
     parser.add_argument("--runs", type=int, help="repetitions of each trial (5)")
     parser.add_argument("--parallel", type=int, default=4, help="labs at once (4)")
+    parser.add_argument(
+        "--realtime", action="store_true", help="where the machine has other things to do"
+    )
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin none later")
     parser.add_argument("--results", type=Path, default=RESULTS, help=f"the file ({RESULTS})")
     parser.add_argument("--logs", type=Path, help="keep what the programs write in this directory")
@@ -77,7 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not args.table:
         if not _possible([tool for name in args.programs for tool in PROGRAMS[name].needs]):
             return 2
-        grid = Grid(results, args.parallel, time.monotonic() + 60 * args.minutes, args.logs)
+        deadline = time.monotonic() + 60 * args.minutes
+        grid = Grid(results, args.parallel, deadline, args.realtime, args.logs)
         grid.run(wanted)
         failed = grid.failed
     known = list(results.of(wanted))

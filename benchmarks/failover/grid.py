@@ -18,6 +18,7 @@ from benchmarks.failover.measures import Costs, Outcome, Spread
 from benchmarks.failover.trial import FEW, READY, Trial
 
 ROOT = Path(__file__).parents[2]
+REALTIME = ["chrt", "--rr", "10"]
 LOOP = "while True: pass"
 SPREADS = ("gap", "gap_after", "two", "none")
 Result = tuple[Trial, Outcome]
@@ -81,6 +82,7 @@ class Grid:
 
     :param parallel: how many labs at once.
     :param deadline: no trial begins after this time (`time.monotonic`).
+    :param realtime: whether labs go before all else that this machine does.
     :param kept: a directory for all that the programs write, if it is to be kept.
     :ivar failed: what came to nothing, in words.
     """
@@ -90,12 +92,14 @@ class Grid:
         results: Results,
         parallel: int,
         deadline: float = float("inf"),
+        realtime: bool = False,
         kept: Path | None = None,
     ) -> None:
         self.failed: list[str] = []
         self._results = results
         self._parallel = parallel
         self._deadline = deadline
+        self._realtime = realtime
         self._kept = kept
         self._running: set[subprocess.Popen[str]] = set()
         self._left = 0
@@ -165,8 +169,10 @@ class Grid:
 
     def _start(self, trial: Trial) -> subprocess.Popen[str]:
         words = [json.dumps(asdict(trial)), str(self._kept or "")]
+        # Not where programs are to compete with busy loops.
+        first = [] if FAULTS[trial.fault].loops or not self._realtime else REALTIME
         process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.failover.trial", *words],
+            [*first, sys.executable, "-m", "benchmarks.failover.trial", *words],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             cwd=ROOT,
         )  # fmt: skip
