@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from flip.errors import FlipError
 
-# Modules of this package, in the order of the help.
+# Each is a module of this package; in the order of the help.
 COMMANDS = (
     "check",
     "plan",
@@ -19,7 +19,7 @@ COMMANDS = (
     "drain",
     "undrain",
     "release",
-    "confirm_down",
+    "confirm-down",
     "keygen",
     "simulate",
     "demo",
@@ -78,5 +78,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=None)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     for name in COMMANDS:
-        importlib.import_module(f"flip.cli.{name}").add(subparsers)
+        importlib.import_module(f"flip.cli.{name.replace('-', '_')}").add(subparsers)
     return parser
