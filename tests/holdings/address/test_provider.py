@@ -172,7 +172,17 @@ class DownTests(ProviderCase):
     def test_owned_by_another(self) -> None:
         """What another data point has taken meanwhile stays (a system was renamed)."""
         self.run_call("alive", "10.0.0.9", system="new")
+        self.kernel.news()
+        assert_that(self.run_call("down", "10.0.0.9"), equal_to(WELL))
+        assert_that(self.kernel.news(), empty())
+
+    def test_taken_by_another(self) -> None:
+        """Of two data points that took the same address the later one goes on keeping it."""
+        self.run_call("alive", "10.0.0.9")
+        self.run_call("alive", "10.0.0.9", system="new")
         self.run_call("down", "10.0.0.9")
+        self.kernel.take(on("10.0.0.9"))
+        self.pass_time(0.5)
         assert_that(self.kernel.ips(), equal_to(["10.0.0.9"]))
 
     def test_no_interface(self) -> None:
