@@ -139,6 +139,39 @@ class TimingTests(DivisionTestCase):
         assert_that(self.divided_last, equal_to(({}, frozenset("abc"))))
 
 
+class StayTests(DivisionTestCase):
+    """No server is fit, and the data stays with whoever has it."""
+
+    def all_unfit(self) -> None:
+        self.division.update()
+        for id, claims in (("flip1", {"a": Phase.HELD}), ("flip2", {}), ("me", {})):
+            unfit = {"ineligible": ("ip",), "standing": Standing.UNFIT}
+            self.others.say(id, {"ip": claims}, **unfit)  # type: ignore[arg-type]
+
+    def test_stays(self) -> None:
+        """What somebody has stays there; the rest is divided as if all were fit."""
+        self.all_unfit()
+        assert_that(self.division.owners, equal_to({"a": "flip1", "b": "flip1", "c": "flip2"}))
+
+    def test_own_claims(self) -> None:
+        """This node's own claims count as soon as it has them."""
+        self.all_unfit()
+        self.mine["c"] = Phase.TAKING
+        self.division.update()
+        assert_that(self.division.owners, has_entries(c="me"))
+
+    def test_all_fit_at_once(self) -> None:
+        """When all are fit again, as many as before, the data is divided all the same."""
+        self.all_unfit()
+        look = self.patch(self.division, "update", lambda: None)  # it stands still
+        for id in ("flip1", "flip2", "me"):
+            self.others.say(id, hidden=True)
+        look.restore()
+        self.division.update()
+        self.clock.advance(DELAY)
+        assert_that(self.division.owners, equal_to({"a": "me", "b": "flip1", "c": "flip2"}))
+
+
 class ReportTests(DivisionTestCase):
     """What an operator reads about a plan."""
 
