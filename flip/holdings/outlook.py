@@ -211,8 +211,11 @@ class Outlook:
         if record is None or not self._reachable(id):
             return False
         holds = self._claimants.get((system, datum), {}).get(id) is Phase.HELD
-        if standing(record, system) is Standing.UNKNOWN:
+        word = standing(record, system)
+        if word is Standing.UNKNOWN:
             return holds  # until its health check has ended it takes nothing
+        if Standing.FIT < word < Standing.FAILING and id not in self.candidates(system).servers:
+            return holds  # it is drained, or waits, and a plan that names it is about to change
         return record.status == Status.ACTIVE or holds
 
     def rank_of(self, id: str) -> tuple[int, bytes] | None:
