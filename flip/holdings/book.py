@@ -59,7 +59,8 @@ class Book:
         # What was claimed before may be there already: only a new claim can be
         # withdrawn without running `down`.
         holding.started, holding.begun = holding.phase is not None, False
-        holding.kept = holding.phase is Phase.UNSURE and phase is Phase.TAKING
+        unsure = holding.recorded and holding.phase is Phase.UNSURE
+        holding.kept = unsure and phase is Phase.TAKING
         holding.phase, holding.failures, holding.error = phase, 0, None
         holding.cleaning = False
         if phase is Phase.TAKING:

@@ -30,7 +30,7 @@ class Holding:
     :ivar recorded: the journal named it: this node did hold it.
     :ivar outdated: what the journal says of it, when it was made with another hook
         configuration than the present one.
-    :ivar kept: an earlier life may have left it here, and it is to stay.
+    :ivar kept: an earlier life did hold it, and it is to stay.
     :ivar cleaning: nobody claims it here, but `down` has to be run once (R4).
     :ivar running: the event whose hook runs now.
     :ivar failures: of `alive` or `down` in a row.

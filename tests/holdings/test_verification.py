@@ -193,6 +193,12 @@ class KeptTests(VerificationCase):
         self.succeed_all()
         assert_that(self.claims(), equal_to({"a": "HELD"}))
 
+    def test_journal_missing(self) -> None:
+        """What nobody knows of was hardly here: it is made live, and nothing has drifted."""
+        self.build_with(clean=False)
+        self.act()
+        assert_that(self.hooks.news()[0], equal_to("alive a"))
+
     def test_not_kept(self) -> None:
         """What is not to stay is let go of, wherever it is."""
         self.build_with(left=(held("b"),))
