@@ -164,7 +164,7 @@ class RandomTests(SynchronousTestCase):
         assert_that(exclusive, equal_to(150))
         assert_that(kinds, has_items("link", "unplug", "vanish", "overrun", "conflict", "drain"))
         assert_that(kinds, has_items("fail-check", "hang-check", "flap-check", "no-witness"))
-        for setting, least in (("provider", 80), ("check", 30), ("failback", 30)):
+        for setting, least in (("provider", 60), ("check", 25), ("failback", 25)):
             found = sum(setting in system for system in systems)
             assert_that((setting, found > least), equal_to((setting, True)))
 

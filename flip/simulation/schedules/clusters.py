@@ -6,7 +6,8 @@ import random
 from typing import Any
 
 SIZES = [(3, 1, 2), (3, 1, 2), (3, 1, 2), (3, 0, 2), (3, 0, 2), (4, 0, 3), (5, 0, 4)]
-ADDRESSES = 0.35  # of the clusters: flip sets addresses itself, in place of hooks
+ADDRESSES = 0.35  # of the clusters of ordinary systems: flip sets addresses, not hooks
+EXCLUSIVE_ADDRESSES = 0.25  # of the others, whose leases are long then
 CHECKS = 0.3  # of the clusters of ordinary systems
 PAIRS = 0.1  # of them: two servers and a witness
 SHAPES = 0.2  # of them: groups, weights, preferences, or all data on one server
@@ -36,7 +37,7 @@ def cluster(rng: random.Random, *, exclusive: bool) -> Settings:
         "servers": servers,
         "cluster": {"system": {"s": system}},
     }
-    addresses = rng.random() < ADDRESSES
+    addresses = rng.random() < (EXCLUSIVE_ADDRESSES if exclusive else ADDRESSES)
     if pair:
         config["witness"] = {"ping": [WITNESS]}
     if addresses:
@@ -96,7 +97,7 @@ def _ordinary(rng: random.Random, config: Settings, system: Settings, *, address
     if rng.random() < CHECKS:
         system["check"] = {
             "tcp": "127.0.0.1:5432",
-            "interval": rng.choice([200, 500, 1000]),
+            "interval": rng.choice([300, 1000]),
             "timeout": rng.choice([200, 500]),
             "rise": rng.choice([1, 2]),
             "fall": rng.choice([1, 2, 3]),

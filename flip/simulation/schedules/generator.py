@@ -12,7 +12,7 @@ from flip.simulation.schedules.clusters import INTERFACE, cluster
 from flip.simulation.schedules.schedule import Schedule
 from flip.simulation.schedules.siege import alone, orphaned, siege, stuck
 
-SHORTEST, LONGEST = 3.0, 10.0  # seconds in which faults happen
+SHORTEST, LONGEST = 3.0, 7.0  # seconds in which faults happen
 FEWEST, MOST = 2, 9  # faults
 NEAR = 0.4  # seconds: what happens at about the same time breaks more
 ORPHANS = 0.3  # of the schedules with kernel leases: an owner dies, and its lease ends
