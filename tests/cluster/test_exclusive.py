@@ -443,6 +443,7 @@ class RescueTests(ExclusiveTestCase):
         """After a step between the clocks a holder lets go first, then earns its grants anew."""
         world = self.exclusive()
         before = self.number(world, "flip1", TWO)
+        world.fault("step flip1:+60s")
         world["flip1"].wall_offset += 60
         world.await_served("flip1", set(), 1)
         world.await_served("flip1", {TWO}, 2)
