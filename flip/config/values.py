@@ -214,6 +214,11 @@ class Config:
         """This node's own server."""
         return self.servers[self.id]
 
+    @property
+    def two_sided(self) -> bool:
+        """Whether two groups of servers that hear nothing of each other may both agree."""
+        return self.witness is not None or 2 * self.quorum <= len(self.servers)
+
     def servers_of(self, system: str) -> tuple[str, ...]:
         """The ids of the servers that list a system, in order."""
         return self._servers_of.get(system, ())

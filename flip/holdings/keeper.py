@@ -86,7 +86,9 @@ class Keeper:
         self._stopped = self._in_touch = False
         self._concerned: set[str] = set()
         self._rules: dict[str, tuple[bool, bool]] = {}
-        self._last_word = LastWord(self.systems, self.divisions, self.outlook)
+        self._last_word = LastWord(
+            self.systems, self.divisions, self.outlook, two_sided=config.two_sided
+        )
         self._emptied: list[Deferred[None]] = []
         self._overlap = Overlap(self.systems, self.leftovers)
         self.outlook.hinder(self._overlap.obstacle, always=True)

@@ -16,6 +16,8 @@ class LastWord:
 
     :param systems: this node's systems, by name.
     :param divisions: of the same systems.
+    :param two_sided: whether a partition may have two sides that both take over: who comes
+        back may have served anything, even if it claims nothing any more.
     """
 
     def __init__(
@@ -23,10 +25,13 @@ class LastWord:
         systems: Mapping[str, SystemKeeper],
         divisions: Mapping[str, Division],
         outlook: Outlook,
+        *,
+        two_sided: bool,
     ) -> None:
         self._systems = systems
         self._divisions = divisions
         self._outlook = outlook
+        self._two_sided = two_sided
         self._conflicts: dict[Point, None] = {}  # in order, like all that starts hooks
 
     def heed(self, change: Change, touched: Iterable[Point]) -> None:
@@ -34,11 +39,14 @@ class LastWord:
 
         :param touched: the data points whose claims by it changed.
         """
+        back = not _absent(change.state) and _absent(change.state_before)
+        if back and self._two_sided:
+            self.repeat()
         claims = change.claims
         if claims is None:
             return
         points = dict.fromkeys(touched)
-        if not _absent(change.state) and _absent(change.state_before):
+        if back:
             # It is back: what it claims it may have held all the time.
             points |= {(name, datum): None for name in claims for datum in claims[name]}
         for name, datum in points:

@@ -333,6 +333,19 @@ class QuorumOneTests(TwoNodes):
         """**both take everything**; one owner soon after healing"""
         self.heals(self.split())
 
+    def test_left_while_cut(self) -> None:
+        """Who took everything behind a cut and left has moved the neighbours: they are told."""
+        world = self.split()
+        world[B].leave()
+        world.run_until(lambda: world[B].node is None, SETTLING)
+        world.heal()
+        world.run(LATER)
+        back = world.now
+        world[B].start()
+        world.run_until(lambda: self.divided(world) and at_rest(world), SETTLING)
+        told = [run for run in world[A].runs if run[0] >= back and run[1:] == ("alive", ONE)]
+        assert_that(told, has_length(1), "\n".join(world.history))
+
     def test_isolated(self) -> None:
         """**both take everything**; one owner soon after healing"""
         self.isolated(takes=True)
