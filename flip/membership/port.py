@@ -8,8 +8,8 @@ import sys
 from typing import Any
 
 from twisted.internet.defer import maybeDeferred
-from twisted.internet.interfaces import IReactorFDSet
-from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.interfaces import IListeningPort, IReactorFDSet
+from twisted.internet.protocol import DatagramProtocol, Factory
 from twisted.internet.udp import Port
 
 from flip.log import Logger
@@ -110,3 +110,17 @@ def mark(sock: socket.socket) -> None:
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, CS6)
     except OSError as error:
         _log.warn("what is sent to members cannot be marked CS6: {error}", error=error)
+
+
+def listen_tcp(reactor: Any, port: int, factory: Factory, interface: str) -> IListeningPort:
+    """Open a TCP port whose connections are marked from their first packet on.
+
+    What the kernel answers before a connection is accepted has the mark of the listener.
+
+    :raises twisted.internet.error.CannotListenError: the address cannot be bound.
+    """
+    listening: IListeningPort = reactor.listenTCP(port, factory, interface=interface)
+    sock = getattr(listening, "socket", None)
+    if isinstance(sock, socket.socket):  # and not one of a simulated network
+        mark(sock)
+    return listening

@@ -26,7 +26,7 @@ from flip.membership.exchange import Exchange
 from flip.membership.health import Health
 from flip.membership.member import OPERATOR, spoken
 from flip.membership.own import OwnRecord
-from flip.membership.port import listen_udp
+from flip.membership.port import listen_tcp, listen_udp
 from flip.membership.pulse import Pulse
 from flip.membership.push import Push
 from flip.membership.reconciliation import Reconciliation
@@ -214,7 +214,7 @@ class Membership(Service):
         address = self._config.bind or me.ip
         try:
             self._ports.append(listen_udp(self._reactor, me.port, self.protocol, address))
-            self._ports.append(self._reactor.listenTCP(me.port, self.sync, interface=address))
+            self._ports.append(listen_tcp(self._reactor, me.port, self.sync, address))
         except CannotListenError as error:
             while self._ports:
                 self._ports.pop().stopListening()

@@ -53,7 +53,8 @@ while time.monotonic() < until:
     payload = packet[(packet[0] & 15) * 4:]
     flags = payload[13] if protocol == 6 else 0
     outgoing = address[1] == 0x0800 and address[2] == socket.PACKET_OUTGOING
-    if outgoing and not flags & 2:  # the kernel's SYN is before us
+    opens, resets = flags & 18 == 2, flags & 4
+    if outgoing and not opens and not resets:  # a SYN comes before us, a RST may have no socket
         seen.add((protocol, tos))
 print(sorted(seen))
 """
