@@ -33,7 +33,10 @@ class Overlaps(Invariant):
     takes here, times the rounds that `hook_concurrency` makes of all hooks that
     one machine may have to run), plus the system's `delay`, counted from the
     moment from which, without a break, both may act (R1: in touch and settled),
-    both count each other as present, and each knows the other's claim. Not
+    both count each other as present and reach each other by their own last probes (a
+    word that comes without an answer may be a late one of somebody who has died since,
+    M6: a cut that heals has been noticed with the next round of probes), and each knows
+    the other's claim. Not
     counted: while packets are lost at random or late, and until the sickest node, whose
     last question got lost so, has asked again; while an `alive` hook, which `down` must
     wait for, still runs; and where a `down` hook fails.
@@ -127,11 +130,13 @@ class Overlaps(Invariant):
         machine = self.world.machines[id]
         if machine.node is None or self._fails(machine, datum):
             return False
-        keeper, roster = machine.node.parts.keeper, machine.node.parts.membership.roster
+        keeper, membership = machine.node.parts.keeper, machine.node.parts.membership
+        roster = membership.roster
         claims = roster[other].claims
         holding = keeper.systems[system].holdings.get(datum)
         return (
             keeper.gate.open
+            and membership.touch.reachable.get(other) is not False
             and (holding is None or holding.running != "alive")
             and roster.state(other) in (State.ALIVE, State.PROBABLY_DOWN)
             and claims is not None
