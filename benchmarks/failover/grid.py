@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.failover.faults import FAULTS
-from benchmarks.failover.measures import Costs, Outcome, Spread
+from benchmarks.failover.measures import Costs, Outcome, Spread, stood_still
 from benchmarks.failover.trial import FEW, READY, Trial
 
 ROOT = Path(__file__).parents[2]
 REALTIME = ["chrt", "--rr", "10"]
+STILL = 0.3  # seconds; by more no program is to be judged
 LOOP = "while True: pass"
 SPREADS = ("gap", "gap_after", "two", "none")
 Result = tuple[Trial, Outcome]
@@ -192,6 +193,10 @@ class Grid:
             print(f"FAILED {self.failed[-1]}", file=sys.stderr, flush=True)
             return
         found = outcome(json.loads(output.splitlines()[-1]))
+        if (still := stood_still(found)) > STILL:
+            self.failed.append(f"{what}: not counted, for the host stood still for {still:.1f} s")
+            print(f"FAILED {self.failed[-1]}", file=sys.stderr, flush=True)
+            return
         self._results.add(trial, found)
         line = f"{self._left} left; {what}: gap {found.gap.median:.3f} s,"
         line += f" after {found.gap_after.median:.3f} s, two owners {found.two.median:.3f} s"

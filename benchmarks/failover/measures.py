@@ -220,3 +220,12 @@ def within(
         for address, nodes in owners.items()
         if node in nodes
     ]
+
+
+def stood_still(outcome: Outcome) -> float:
+    """Seconds for which the host itself stood still during a trial, as far as it shows.
+
+    Then the prober got no CPU, in spite of its priority; or addresses that no fault concerns,
+    and that nobody moved, were silent all the same: the network stood still.
+    """
+    return max(outcome.costs.blurred, 0.0 if outcome.needless else outcome.others)

@@ -20,6 +20,7 @@ from benchmarks.failover.goals import verdicts
 from benchmarks.failover.grid import Results, trials
 from benchmarks.failover.leak import steady
 from benchmarks.failover.measures import (
+    Costs,
     Event,
     Holders,
     Outcome,
@@ -28,6 +29,7 @@ from benchmarks.failover.measures import (
     gap,
     measure,
     owned,
+    stood_still,
     within,
 )
 from benchmarks.failover.network import Network, addresses
@@ -119,6 +121,12 @@ class MeasureTests(SynchronousTestCase):
         found = measure(WINDOW, [], silent, {ONE: {0}}, [ONE], 0)
         assert_that(found.gap.median, close_to(4.0, 1e-9))
         assert_that(found.gap_after.median, close_to(1.0, 1e-9))
+
+    def test_host(self) -> None:
+        """Silence of what nobody has moved is the host's own; of what has been moved it is not."""
+        assert_that(stood_still(outcome(others=1.5)), equal_to(1.5))
+        assert_that(stood_still(outcome(others=1.5, needless=1)), equal_to(0.0))
+        assert_that(stood_still(outcome(costs=Costs(blurred=0.5))), equal_to(0.5))
 
     def test_dead(self) -> None:
         """What the kernel of a node that is off does with its addresses is no event."""
