@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from flip.config import Config
 from flip.holdings.fitness import Fitness
 from flip.holdings.journal import Journal
-from flip.holdings.outlook import Outlook
+from flip.holdings.outlook import SERVING, Outlook
 from flip.log import Logger
 from flip.membership.roster import Change
 from flip.wire.messages import Status
@@ -61,8 +61,13 @@ class Failback:
 
     def heed(self, change: Change) -> None:
         """Another member changed."""
-        first = change.record_before is None and change.record is not None
-        if first and change.record is not None and change.record.status == Status.ACTIVE:
+        if change.record_before is not None or change.record is None:
+            return
+        # A cluster that starts is unsure of what it holds: who is sure acted before, and is
+        # only out of touch now, perhaps until this node came.
+        claims = (change.claims or {}).values()
+        serves = any(phase in SERVING for phases in claims for phase in phases.values())
+        if change.record.status == Status.ACTIVE or serves:
             self._veterans.add(change.member)
 
     def settle(self) -> None:

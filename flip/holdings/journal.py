@@ -115,15 +115,21 @@ class Journal:
         return frozenset(self._contents.drained)
 
     def drain(self, system: str) -> None:
-        """An operator drained this node for a system."""
+        """An operator drained this node for a system; on disk before this returns."""
         self._contents.drained.add(system)
-        self._write(partial(Store.remember, name=f"{DRAINED}{system}", value=1))
+        self._remember_drained(system, True)
 
     def undrain(self, system: str) -> None:
-        """It is drained no more."""
+        """It is drained no more; on disk before this returns."""
         if system in self._contents.drained:
             self._contents.drained.discard(system)
-            self._write(partial(Store.remember, name=f"{DRAINED}{system}", value=0))
+            self._remember_drained(system, False)
+
+    def _remember_drained(self, system: str, drained: bool) -> None:
+        # An operator gives the command once, and reads that it was done: a power cut, too,
+        # must leave it so.
+        self._changes.append(partial(Store.remember, name=f"{DRAINED}{system}", value=int(drained)))
+        self.flush(durable=True)
 
     def held(self) -> list[Held]:
         """What is held, or may be."""

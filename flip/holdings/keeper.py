@@ -278,8 +278,8 @@ class Keeper:
     def _found_down(self) -> None:
         if self._stopped:
             return
-        roster = self._membership.roster
-        if count_down(roster, self._journal, self.fitness, acting=self.gate.open):
+        self._membership.check_pulse()  # or the gate may be open as it was before a stall
+        if count_down(self._membership.roster, self._journal, self.fitness, acting=self.gate.open):
             self.failback.away()
         self._last_word.repeat()
 

@@ -42,14 +42,14 @@ class KeeperTestCase(SynchronousTestCase):
         *,
         left: tuple[Held, ...] = (),
         clean: bool = True,
-        hear: Status = Status.ACTIVE,
+        hear: Status | None = Status.ACTIVE,
         **settings: Any,
     ) -> None:
         """A node that has just started.
 
         :param left: what its journal names.
         :param clean: whether the journal names everything.
-        :param hear: the status of the others when this node first hears of them.
+        :param hear: the status of the others when this node first hears of them; None: not yet.
         :param settings: of the system.
         """
         described: dict[str, Any] = {"data": "abc", "remove_on_start": False} | settings
@@ -72,7 +72,7 @@ class KeeperTestCase(SynchronousTestCase):
         )
         self.keeper.start()
         for other in self.config.servers:
-            if other != "me":
+            if other != "me" and hear is not None:
                 self.others.say(other, digest=self.config.digest, status=hear)
 
     def hooks_of(self, name: str) -> dict[str, Hook]:

@@ -153,6 +153,22 @@ class StartTests(FailbackCase):
         self.act()
         assert_that(self.word(), equal_to(Standing.FIT))
 
+    def test_out_of_touch(self) -> None:
+        """Who serves when it is first heard of acted before, though it is out of touch now."""
+        self.build(failback=math.inf, hear=None)
+        self.others.say("flip1", {"ip": {"b": Phase.HELD}}, status=Status.JOINING)
+        self.others.say("flip1", {"ip": {"b": Phase.HELD}})
+        self.act()
+        assert_that(self.word(), equal_to(Standing.RETURNED))
+
+    def test_unsure(self) -> None:
+        """Who only may have something, from an earlier life, starts with this node."""
+        self.build(failback=math.inf, hear=None)
+        self.others.say("flip1", {"ip": {"b": Phase.UNSURE}}, status=Status.JOINING)
+        self.others.say("flip1", {"ip": {"b": Phase.HELD}})
+        self.act()
+        assert_that(self.word(), equal_to(Standing.FIT))
+
     def test_settles_again(self) -> None:
         """To settle once more is not to start."""
         self.act()

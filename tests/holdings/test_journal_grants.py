@@ -79,6 +79,13 @@ class MemoryTests(GrantsTestCase):
         self.kept.hold(ONE)
         assert_that(self.durable(), empty())
 
+    def test_drained(self) -> None:
+        """An operator's word, too, is on disk before he reads that it was heard."""
+        for say in (self.kept.drain, self.kept.undrain):
+            say("ip")
+            statements = [statement.split()[0] for statement in self.durable()]
+            assert_that(statements, equal_to(["BEGIN", "INSERT", "COMMIT"]))
+
     def test_batch(self) -> None:
         """Also in the middle of a batch, with all that was written before it."""
         with self.kept.batch():

@@ -407,6 +407,18 @@ class FlappingTests(KeeperTestCase):
         assert_that(self.find_down(), equal_to(("ip",)))
         assert_that(self.journal.downs_since(600), equal_to(3))
 
+    def test_news_after_a_stall(self) -> None:
+        """What is heard before this node noticed that it had stood still is not late."""
+        self.find_down()
+        self.hold_own()
+        own = self.membership.own.record.incarnation
+        self.membership.roster.accuse("me", own, ("flip1",))
+        self.membership.check_pulse = lambda: self.membership.become(  # type: ignore[method-assign]
+            in_touch=False, settled=False
+        )
+        self.membership.roster.accuse("me", own, ("flip1", "flip2"))
+        assert_that(self.membership.own.record.ineligible, equal_to(("ip",)))
+
     def test_late_news_at_once(self) -> None:
         """The same news, before it acts again, keep it out."""
         self.find_down()

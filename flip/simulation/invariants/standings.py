@@ -14,6 +14,7 @@ from flip.wire.standing import Standing
 if TYPE_CHECKING:
     from flip.config.values import Check
     from flip.holdings.runner import HookCall
+    from flip.node import Node
     from flip.simulation.machine import Machine, Point
     from flip.simulation.world import World
 
@@ -171,10 +172,16 @@ class Stays(Invariant):
 class Returned(Invariant):
     """`failback`: nothing moves back by itself, or not before its time.
 
-    A node that has held a data point, and has been fit, since before another one started or
-    became fit again, does not start `down` for it in favour of that one within `failback` of
-    that, unless the operator said so, or packets were lost meanwhile (then the one that came
-    back may not have heard of the other in time).
+    A node that has held a data point, and acted, and been fit, since before another one
+    started or became fit again, or thawed and heard that it was voted down, does not start
+    `down` for it in favour of that one within `failback` of that, unless the operator said so,
+    or packets were lost meanwhile (then the one that came back may not have heard of the other
+    in time).
+
+    Who has not acted yet in this life, because it waits for others, is unsure of what an
+    earlier one held: whoever comes then starts with it. A node that thaws may refute the first
+    vote that it finds, and never hear that there was a quorum of them; for all that it knows
+    it was not away.
     """
 
     def __init__(self, world: World, truth: Truth) -> None:
@@ -185,15 +192,40 @@ class Returned(Invariant):
             if system.failback and truth.single((name, ""))
         }
         self._back: dict[tuple[str, str], float] = {}  # since when a node can serve a system
+        self._lives: dict[str, Node] = {}
+        self._acts: dict[str, float] = {}  # since when it has acted in this life
+        self._thawed: dict[str, tuple[float, int]] = {}  # when, and what it knew of its downs
         self._since: dict[tuple[str, Point], float] = {}  # what is held, since when
         self._said: dict[tuple[str, str], Standing] = {}
         self._rough = 0.0  # when packets may have been lost last
 
     def process_changed(self, machine: Machine) -> None:
-        """Who starts, or did not act for a while, comes back."""
-        for name in self._waits:
-            self._back[machine.id, name] = self.world.now
-            self._said.pop((machine.id, name), None)
+        """Who starts comes back; who thaws may have been away."""
+        node = machine.node
+        if not self._waits or node is None or not machine.running:
+            return
+        if self._lives.get(machine.id) is not node:
+            self._lives[machine.id] = node
+            self._acts.pop(machine.id, None)
+            self._thawed.pop(machine.id, None)
+            for name in self._waits:
+                self._back[machine.id, name] = self.world.now
+                self._said.pop((machine.id, name), None)
+        else:
+            known = node.parts.membership.roster.buried
+            self._thawed[machine.id] = self.world.now, known
+
+    def stepped(self, world: World) -> None:
+        """Keep since when each acts."""
+        if self._waits and len(self._acts) < len(world.machines):
+            for machine in world.machines.values():
+                node = machine.node
+                if (
+                    node is not None
+                    and machine.id not in self._acts
+                    and node.parts.keeper.gate.open
+                ):
+                    self._acts[machine.id] = world.now
 
     def standing_changed(self, machine: Machine, system: str, standing: Standing) -> None:
         """Who can serve again comes back; who waited, and need not any more, was back before."""
@@ -228,13 +260,24 @@ class Returned(Invariant):
             return
         if machine.standing(call.system) is not Standing.FIT:
             return
-        here = max(held, self._back[machine.id, call.system], self._rough) + SLACK
-        back = self._back.get((heir, call.system), 0.0)
+        acts = self._acts.get(machine.id, self.world.now)
+        thawed, _ = self._thawed.get(machine.id, (0.0, 0))
+        came = self._back[machine.id, call.system]
+        here = max(held, acts, thawed, came, self._rough) + SLACK
+        back = self._came_back(heir, call.system)
         if here < back and self.world.now < back + failback - SLACK:
             raise self.violated(
                 f"{machine.id} lets go of {call.datum} for {heir}, which came back"
                 f" {self.world.now - back:.3f} s ago"
             )
+
+    def _came_back(self, heir: str, system: str) -> float:
+        back = self._back.get((heir, system), 0.0)
+        thawed, known = self._thawed.get(heir, (0.0, 0))
+        node = self.world.machines[heir].node
+        if node is not None and node.parts.membership.roster.buried > known:
+            return max(back, thawed)
+        return back
 
 
 def begins(machine: Machine, call: HookCall) -> bool:
