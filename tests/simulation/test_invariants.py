@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from flip.holdings.call import Hook, HookCall
 from flip.simulation.invariants import Violation
 from flip.simulation.invariants.rest import Rest
+from flip.simulation.machine import Machine
 from flip.simulation.schedules import Schedule, play
 from flip.simulation.world import World
 from flip.wire.claims import Phase
@@ -66,6 +67,39 @@ class InvariantTests(SynchronousTestCase):
         assert_that(list(rest.missing()), empty())
         self.world["flip1"].running_node.parts.keeper.fitness.exclude("it flaps", 1.0)
         assert_that([*rest.missing()][-1], equal_to("flip1 is ineligible for ip: it flaps"))
+
+    def test_takes_unsettled(self) -> None:
+        """To begin to hold something before it has settled (R1)."""
+        machine = self.unsettled(Phase.TAKING)
+        with self.assertRaises(Violation) as caught:
+            self.world.hook_started(machine, self.call("alive", TWO))
+        assert_that(
+            str(caught.exception),
+            contains_string(f"Minority: flip1 takes {TWO} although it has not settled"),
+        )
+
+    def test_keeps_unsettled(self) -> None:
+        """To announce what it claims to hold breaks nothing, although nothing is here now."""
+        machine = self.unsettled(Phase.HELD)
+        self.world.hook_started(machine, self.call("alive", TWO))
+
+    def test_ran_out(self) -> None:
+        """An ordinary address that ran out is begun anew, whatever is claimed."""
+        machine = self.unsettled(Phase.HELD)
+        for lapsed in self.world.observers.lapsed:
+            lapsed(machine, ("ip", TWO))
+        with self.assertRaises(Violation) as caught:
+            self.world.hook_started(machine, self.call("alive", TWO))
+        assert_that(str(caught.exception), contains_string("although it has not settled"))
+
+    def unsettled(self, phase: Phase) -> Machine:
+        """The owner of TWO, which has not settled and does not serve it."""
+        machine = self.world["flip1"]
+        parts = machine.running_node.parts
+        parts.membership.touch.settled = False
+        machine.cease(("ip", TWO))
+        parts.keeper.systems["ip"].holdings[TWO].phase = phase
+        return machine
 
     def call(self, event: str, datum: str) -> HookCall:
         """One of flip's hooks."""

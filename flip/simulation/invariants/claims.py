@@ -12,6 +12,7 @@ from flip.wire.messages import Status
 if TYPE_CHECKING:
     from flip.holdings.runner import HookCall
     from flip.membership.roster import Change
+    from flip.node import Node
     from flip.simulation.machine import Machine, Point
     from flip.simulation.world import World
 
@@ -24,11 +25,32 @@ class Minority(Invariant):
     """Invariant 4, R1: a minority never starts to hold anything.
 
     A node whose `alive` hook starts for what it does not serve already is in touch
-    and settled, unless the hook is a retry. And it is right about that: it has not
+    and settled, unless the hook is a retry, or it claims that it holds the data point, and
+    has served it in this life: it has told the others so since, and begins nothing. What
+    it holds may have gone away without its doing, and R6 has `alive` run for what is kept:
+    an interface was unplugged, or the node stood still, and the kernel, which counts whole
+    seconds, has ended an exclusive address up to one before its grants. An ordinary address
+    that ran out is no longer held.
+
+    And the node is right about being in touch: it has not
     reached the same few, less than a quorum, itself included, directly or through
     one helper, for more than `rotation + 4 * ping_timeout` seconds (a rotation finds
     out that members are gone, a probe of the sickest node takes four timeouts).
     """
+
+    def __init__(self, world: World, truth: Truth) -> None:
+        super().__init__(world, truth)
+        self._served: dict[tuple[str, Point], Node | None] = {}  # the process that did, at last
+
+    def lapsed(self, machine: Machine, point: Point) -> None:
+        """Without grants nobody can say that it may come back."""
+        if not self.world.base.systems[point[0]].exclusive:
+            self._served.pop((machine.id, point), None)
+
+    def served_changed(self, machine: Machine, point: Point, serves: bool) -> None:
+        """Keep in whose life it came."""
+        if serves:
+            self._served[machine.id, point] = machine.node
 
     def hook_started(self, machine: Machine, call: HookCall) -> None:
         """Judge what begins to be held."""
@@ -37,7 +59,8 @@ class Minority(Invariant):
             return
         parts = machine.running_node.parts
         holding = parts.keeper.systems[call.system].holdings[call.datum]
-        if holding.failures > 0:
+        served = self._served.get((machine.id, point)) is machine.node
+        if (holding.phase is Phase.HELD and served) or holding.failures > 0:
             return
         if not parts.membership.settled:
             raise self.violated(f"{machine.id} takes {call.datum} although it has not settled")

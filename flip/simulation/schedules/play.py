@@ -23,7 +23,8 @@ from flip.simulation.schedules.schedule import Schedule
 from flip.simulation.world import World
 
 LEAVING = 10.5  # seconds in which a clean stop ends, with or without its hooks
-SIGNAL = 0.2  # seconds after which a slow process has heard of a signal
+SIGNAL = 0.2  # seconds after which a slow process has heard of a signal, or of a check's end
+CHECK_FAULTS = {"fail-check", "hang-check", "flap-check"}
 STARTING = 5.0  # seconds that a node may take to settle, beyond its probes
 STRETCH = 4  # times as long as others a node's probes may take
 
@@ -82,8 +83,7 @@ def play(schedule: Schedule, watch: Callable[[World], object] = lambda world: No
             world.start()
             world.run(schedule.duration)
             mend(world, schedule.parsed)
-            if any(fault.kind == "leave" for fault in schedule.parsed):
-                world.run(SIGNAL)
+            world.run(_unheard(world, {fault.kind for fault in schedule.parsed}))
             outcome = _recover(world)
             if failures:
                 raise world.violation(f"a node failed: {failures[0].getTraceback()}", "Error")
@@ -115,6 +115,19 @@ def mend(world: World, faults: Iterable[Fault]) -> None:
     for fault in faults:
         if fault.span.end is None and "[-TIME]" in fault.form:
             fault.lift(world, ())
+
+
+def _unheard(world: World, kinds: set[str]) -> float:
+    """Seconds after the last fault until a process has heard of all that befell it.
+
+    A signal is on its way to a slow one, and a check that began under a fault, even at its
+    last moment, fails only when it ends: until then all seems to be well.
+    """
+    signal = SIGNAL if "leave" in kinds else 0.0
+    if kinds.isdisjoint(CHECK_FAULTS):
+        return signal
+    checks = (system.check for system in world.base.systems.values())
+    return signal + SIGNAL + max((one.timeout for one in checks if one), default=0.0)
 
 
 def _recover(world: World) -> Outcome:
