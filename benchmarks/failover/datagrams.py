@@ -49,15 +49,19 @@ def _address(buffer: ctypes.Array[c_char], offset: int = 0) -> int:
     return ctypes.addressof(buffer) + offset
 
 
-def udp(port: int = 0) -> socket.socket:
+def udp(port: int = 0, *, asked: bool = False) -> socket.socket:
     """A socket that never blocks, with buffers for all that waits while its process stands still.
 
     Packets that wait for an address to be resolved are in the sender's buffer, so a
     small one would let a few silent addresses keep all others from being probed.
+
+    :param asked: whether the kernel is to note the address to which each datagram was
+        sent: before the socket has its port, or those that come first lack the note.
     """
     one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     for option in (33, 32):  # SO_RCVBUFFORCE, SO_SNDBUFFORCE
         one.setsockopt(socket.SOL_SOCKET, option, 1 << 29)
+    one.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, asked)
     one.setblocking(False)
     one.bind(("", port))
     return one
@@ -122,10 +126,11 @@ class Echo:
     A message is received and sent back by two headers that share the sender's name
     and the control data (IP_PKTINFO, in which the kernel puts the address asked, and
     out of which it takes the one to answer from): no datagram is looked at here.
+
+    :param server: made with `asked`.
     """
 
     def __init__(self, server: socket.socket, node: int) -> None:
-        server.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
         self._descriptor = server.fileno()
         self._names = ctypes.create_string_buffer(BATCH * _NAME.size)
         self._numbers = ctypes.create_string_buffer(BATCH * NUMBER.size)

@@ -34,6 +34,10 @@ class NotSettled(Exception):
     """The addresses did not come to have one owner each."""
 
 
+class InstrumentFailed(Exception):
+    """What measures has ended before it was told to."""
+
+
 class Usage(NamedTuple):
     """What a program takes on one node: CPU seconds so far, bytes of memory now."""
 
@@ -73,6 +77,7 @@ class Lab:
         self._probing = [str(sample), str(slower)]
         self._instruments: set[int] = set()
         self._prober: subprocess.Popen[str]
+        self._listener = threading.Thread(target=self._listen, daemon=True)
 
     def __enter__(self) -> Lab:
         self._lan.__enter__()
@@ -107,7 +112,7 @@ class Lab:
         assert self._prober.stdin is not None
         self._prober.stdin.write("\n".join([*self.addresses, "", ""]))
         self._prober.stdin.flush()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener.start()
         if not self.calm(0, START_LIMIT):
             raise NotSettled(self.describe())
 
@@ -117,6 +122,7 @@ class Lab:
         :param least: seconds that it waits in any case.
         :param most: after so many it gives up, and returns False.
         :raises NotSettled: a daemon has ended that nobody asked to.
+        :raises InstrumentFailed: so has the client's prober.
         """
         begun = restless = time.monotonic()
         while (now := time.monotonic()) < begun + most:
@@ -129,6 +135,8 @@ class Lab:
                 return True
             if failed := self.program.failed():
                 raise NotSettled(failed)
+            if status := self._prober.poll():
+                raise InstrumentFailed(f"the prober ended with {status}: see its traceback")
             time.sleep(POLL)
         return False
 
@@ -148,12 +156,16 @@ class Lab:
             return {address: self._holders.of(address) for address in self.addresses}
 
     def finish(self) -> dict[str, list[Silence]]:
-        """End the client's probes; when each address was silent."""
+        """End the client's probes; when each address was silent.
+
+        :raises InstrumentFailed: they had ended before.
+        """
         assert self._prober.stdin is not None
         self._prober.stdin.close()
-        self._prober.wait(60)
-        while not self._report:
-            time.sleep(POLL)
+        status = self._prober.wait(60)
+        self._listener.join()
+        if not self._report:
+            raise InstrumentFailed(f"the prober ended with {status} and without a report")
         return {
             address: [(fell, heard) for fell, heard in found]
             for address, found in self._report["silences"].items()

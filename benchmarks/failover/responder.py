@@ -75,7 +75,7 @@ def waiting(kernel: socket.socket) -> Iterator[bytes]:
 def main() -> None:
     """Answer as the node whose number is the argument."""
     hurry()
-    server, kernel, ending = udp(PORT), events(), sys.stdin.fileno()
+    server, kernel, ending = udp(PORT, asked=True), events(), sys.stdin.fileno()
     echo = Echo(server, int(sys.argv[1]))
     here: set[str] = set()
     while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import time
 from collections.abc import Sequence
@@ -10,7 +11,8 @@ from pathlib import Path
 from hamcrest import assert_that, close_to, empty, equal_to, greater_than, has_length, less_than
 from twisted.trial.unittest import TestCase
 
-from benchmarks.failover.lab import Lab
+from benchmarks.failover.datagrams import ANSWER, NUMBER, Echo, udp
+from benchmarks.failover.lab import InstrumentFailed, Lab
 from benchmarks.failover.network import INTERFACE
 from benchmarks.failover.programs import Program
 from tests.network.namespaces import unavailable
@@ -81,6 +83,17 @@ class LabTests(TestCase):
         assert_that([one for one in silences[lab.addresses[0]] if one[1] is None], empty())
         assert_that(silences[lab.addresses[0]], has_length(greater_than(0)))
 
+    def test_prober_dies(self) -> None:
+        """A lab that cannot measure any more says so, instead of waiting for what will not come."""
+        with Lab(Static, Path(self.mktemp()), 1, 1) as lab:
+            lab.start()
+            lab._prober.kill()
+            lab._prober.wait(10)
+            with self.assertRaises(InstrumentFailed):
+                lab.calm(1, 5)
+            with self.assertRaises(InstrumentFailed):
+                lab.finish()
+
     def test_nothing_left(self) -> None:
         """Whatever happens in a lab, its namespaces go with it."""
         with self.assertRaises(ZeroDivisionError), Lab(Static, Path(self.mktemp()), 1, 1) as lab:
@@ -88,3 +101,16 @@ class LabTests(TestCase):
             raise ZeroDivisionError
         left = subprocess.run(["ip", "netns", "list"], check=True, text=True, capture_output=True)
         assert_that([line for line in left.stdout.split() if line == namespace], empty())
+
+
+class EchoTests(TestCase):
+    """Answers on loopback, all of which is this host's."""
+
+    def test_first(self) -> None:
+        """What came before anybody looked is answered from where it was asked, too."""
+        with udp(0, asked=True) as server, socket.socket(type=socket.SOCK_DGRAM) as client:
+            client.settimeout(10)
+            client.sendto(NUMBER.pack(7), ("127.0.0.2", server.getsockname()[1]))
+            Echo(server, 3).answer()
+            data, (address, _) = client.recvfrom(16)
+        assert_that((address, *ANSWER.unpack(data)), equal_to(("127.0.0.2", 7, 3)))
