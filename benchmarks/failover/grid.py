@@ -20,6 +20,9 @@ from benchmarks.failover.trial import FEW, READY, Trial
 ROOT = Path(__file__).parents[2]
 REALTIME = ["chrt", "--rr", "10"]
 STILL = 0.3  # seconds; by more no program is to be judged
+QUEUES = Path("/proc/net/softnet_stat")
+BACKLOG = Path("/proc/sys/net/core/netdev_max_backlog")
+DEEP = 20_000  # frames; a few labs of 50 addresses fill shorter queues
 LOOP = "while True: pass"
 SPREADS = ("gap", "gap_after", "two", "none")
 Result = tuple[Trial, Outcome]
@@ -78,6 +81,26 @@ def trials(
     ]
 
 
+def overflowed(text: str) -> int:
+    """How many frames a kernel has thrown away because its processors' queues were full.
+
+    All labs share these queues, so a lab that fills one disturbs the others.
+
+    :param text: of /proc/net/softnet_stat, a line per processor, hexadecimal.
+    """
+    return sum(int(line.split()[1], 16) for line in text.splitlines())
+
+
+def shallow(backlog: int) -> str | None:
+    """What to do about queues that are too short for labs side by side, in words."""
+    if backlog >= DEEP:
+        return None
+    return (
+        f"the kernel throws frames away when {backlog} wait for a processor, and trials in which"
+        f" it does are not counted: sysctl -w net.core.netdev_max_backlog={DEEP}"
+    )
+
+
 class Grid:
     """Performs trials.
 
@@ -103,6 +126,7 @@ class Grid:
         self._realtime = realtime
         self._kept = kept
         self._running: set[subprocess.Popen[str]] = set()
+        self._lost: dict[Trial, int] = {}  # what had been thrown away when each began
         self._left = 0
         self._lock = threading.Lock()
 
@@ -113,6 +137,8 @@ class Grid:
         under the same load; then what fills the kernel's table of neighbours, which
         all namespaces share, one by one.
         """
+        if advice := shallow(int(BACKLOG.read_text())):
+            print(advice, file=sys.stderr, flush=True)
         missing = self._results.missing(wanted)
         self._left = len(missing)
         few = [trial for trial in missing if trial.addresses <= FEW]
@@ -169,6 +195,7 @@ class Grid:
             self._finish(trial, process)
 
     def _start(self, trial: Trial) -> subprocess.Popen[str]:
+        self._lost[trial] = overflowed(QUEUES.read_text())
         words = [json.dumps(asdict(trial)), str(self._kept or "")]
         # Not where programs are to compete with busy loops.
         first = [] if FAULTS[trial.fault].loops or not self._realtime else REALTIME
@@ -183,24 +210,30 @@ class Grid:
 
     def _finish(self, trial: Trial, process: subprocess.Popen[str]) -> None:
         output, errors = process.communicate()
+        lost = overflowed(QUEUES.read_text()) - self._lost.pop(trial)
         with self._lock:
             self._running.discard(process)
             self._left -= 1
         what = f"{trial.program}, {trial.fault}, {trial.addresses} addresses, run {trial.run}"
         if process.returncode:
             said = (errors.strip().splitlines() or [f"exit status {process.returncode}"])[-1]
-            self.failed.append(f"{what}: {said}")
-            print(f"FAILED {self.failed[-1]}", file=sys.stderr, flush=True)
+            self._fail(f"{what}: {said}")
             return
         found = outcome(json.loads(output.splitlines()[-1]))
         if (still := stood_still(found)) > STILL:
-            self.failed.append(f"{what}: not counted, for the host stood still for {still:.1f} s")
-            print(f"FAILED {self.failed[-1]}", file=sys.stderr, flush=True)
+            self._fail(f"{what}: not counted, for the host stood still for {still:.1f} s")
+            return
+        if lost:
+            self._fail(f"{what}: not counted, for the host threw {lost} frames away")
             return
         self._results.add(trial, found)
         line = f"{self._left} left; {what}: gap {found.gap.median:.3f} s,"
         line += f" after {found.gap_after.median:.3f} s, two owners {found.two.median:.3f} s"
         print(line, file=sys.stderr, flush=True)
+
+    def _fail(self, words: str) -> None:
+        self.failed.append(words)
+        print(f"FAILED {words}", file=sys.stderr, flush=True)
 
     def _end(self) -> None:
         """Let the labs that still run take themselves down."""

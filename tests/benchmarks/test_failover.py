@@ -17,7 +17,7 @@ from benchmarks.failover.contest import PROGRAMS
 from benchmarks.failover.faults import FAULTS
 from benchmarks.failover.flips import Flip
 from benchmarks.failover.goals import verdicts
-from benchmarks.failover.grid import Results, trials
+from benchmarks.failover.grid import Results, overflowed, shallow, trials
 from benchmarks.failover.leak import steady
 from benchmarks.failover.measures import (
     Costs,
@@ -293,6 +293,20 @@ class ResultsTests(SynchronousTestCase):
         again = Results(path)
         assert_that(again.missing([done, to_do]), equal_to([to_do]))
         assert_that(list(again.of([done, to_do])), equal_to([(done, found)]))
+
+
+class HostTests(SynchronousTestCase):
+    """Whether the host can carry the labs."""
+
+    def test_overflowed(self) -> None:
+        """The second column counts what was thrown away, in hexadecimal, per processor."""
+        text = "10373648 0001af7d 000009dc 00000000\n0c0a4f20 00000003 00000351 00000000\n"
+        assert_that(overflowed(text), equal_to(0x1AF7D + 3))
+
+    def test_shallow(self) -> None:
+        """Advice is given only where it is needed."""
+        assert_that(shallow(20_000) is None, equal_to(True))
+        assert_that(shallow(1000), contains_string("netdev_max_backlog=20000"))
 
 
 class TableTests(SynchronousTestCase):
