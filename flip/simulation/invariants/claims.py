@@ -60,7 +60,7 @@ class Minority(Invariant):
         parts = machine.running_node.parts
         holding = parts.keeper.systems[call.system].holdings[call.datum]
         served = self._served.get((machine.id, point)) is machine.node
-        if (holding.phase is Phase.HELD and served) or holding.failures > 0:
+        if (holding.phase is Phase.HELD and served) or holding.error is not None:
             return
         if not parts.membership.settled:
             raise self.violated(f"{machine.id} takes {call.datum} although it has not settled")
