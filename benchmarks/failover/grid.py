@@ -91,10 +91,10 @@ def overflowed(text: str) -> int:
     return sum(int(line.split()[1], 16) for line in text.splitlines())
 
 
-def shallow(backlog: int) -> str | None:
-    """What to do about queues that are too short for labs side by side, in words."""
+def shallow(backlog: int) -> str:
+    """What to do about queues that are too short for labs side by side; empty: nothing."""
     if backlog >= DEEP:
-        return None
+        return ""
     return (
         f"the kernel throws frames away when {backlog} wait for a processor, and trials in which"
         f" it does are not counted: sysctl -w net.core.netdev_max_backlog={DEEP}"
