@@ -17,6 +17,7 @@ from flip.config import System
 from flip.holdings.attempts import Attempts, Runner
 from flip.holdings.book import Book
 from flip.holdings.decision import Situation, Step, decide
+from flip.holdings.due import Due
 from flip.holdings.grants.permit import Permit
 from flip.holdings.holding import Holding
 from flip.holdings.hooks import Hook
@@ -69,11 +70,10 @@ class SystemKeeper:
         self._permit = permit
         self._acting = acting
         self._in_touch = in_touch
-        self._due = due
+        self._due = Due(due)
         self._dropped = dropped
         self._points = frozenset(system.data)
         self._topology = TOPOLOGIES[system.type]
-        self._pending: dict[str, None] = {}  # in order: equal histories run equal hooks
         tally = Tally(system.name, clock)
         # What flip provides itself costs no process for each data point.
         limit = system.hook_concurrency if system.provider is None else len(system.data) + 1
@@ -155,8 +155,7 @@ class SystemKeeper:
 
     def mark(self, data: Iterable[str]) -> None:
         """Something about these data points may have changed."""
-        self._pending.update(dict.fromkeys(data))
-        self._due()
+        self._due.mark(data)
 
     def mark_all(self) -> None:
         """Something that concerns every data point has changed."""
@@ -227,10 +226,9 @@ class SystemKeeper:
         self._dropped(self.system.name, datum)
 
     def consider(self) -> None:
-        """Decide about every data point that is due; hooks start with `run_hooks`."""
-        pending, self._pending = self._pending, {}
+        """Decide about the next data points that are due; hooks start with `run_hooks`."""
         holdings = self.holdings
-        for datum in pending:
+        for datum in self._due.take():
             holding = holdings.get(datum)
             if holding is None:
                 if datum in self.wanted:  # of what is neither wanted nor here there is no question
