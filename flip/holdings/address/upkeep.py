@@ -228,6 +228,8 @@ class Upkeep:
 
     def _try_again(self) -> None:
         self.renew(list(self._failing))
+        if not any(point in self._keeping for point in self._failing):
+            self._report()  # this node let go of all of it: no renewal will say that it is well
 
 
 def _stop(loop: LoopingCall) -> None:

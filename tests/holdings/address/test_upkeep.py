@@ -107,6 +107,16 @@ class OrdinaryTests(ProviderCase):
         assert_that(self.kernel.news(), has_length(1))
         assert_that(self.troubles[-1], equal_to(None))
 
+    def test_let_go_while_it_is_refused(self) -> None:
+        """What the kernel refused is no trouble any more when this node has let go of it."""
+        self.run_call("alive", "10.0.0.1")
+        self.kernel.refused[on("10.0.0.1")] = EPERM
+        self.pass_time(2)
+        self.kernel.refused.clear()
+        self.run_call("down", "10.0.0.1")
+        self.pass_time(1)
+        assert_that(self.troubles[-1], equal_to(None))
+
     def test_let_go_while_it_is_renewed(self) -> None:
         """The end of a renewal that a `down` overtook changes nothing."""
         self.run_call("alive", "10.0.0.1")
