@@ -9,9 +9,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from flip.addresses.kernel import Address, Put
 from flip.holdings.address.repair import Repair
+from flip.holdings.address.upkeep import Upkeep
 from flip.holdings.call import Hook, HookCall
 from flip.holdings.grants.lease import Terms
 from flip.membership.roster import State
+from flip.simulation.faults import schedule as befall
+from flip.simulation.faults.hooks import FailHook
 from flip.simulation.invariants import Violation
 from flip.simulation.invariants.addresses import PUT_BACK, SLACK
 from flip.simulation.invariants.rest import Rest
@@ -106,6 +109,31 @@ class AddressInvariantTests(SynchronousTestCase):
         with patch.object(Repair, "vanished", lambda self, address: None):
             self.world["flip1"].take_away(("ip", TWO))
             self.assert_broken(PUT_BACK + 0.1, f"flip1 says that it holds {TWO}, and does not")
+
+    def test_never_put_back(self) -> None:
+        """One that nobody puts back after the kernel refused it for long (Upkeep tries once)."""
+        self.world = self.cluster()
+        with patch.object(Upkeep, "_try_again", lambda self: None):
+            self.refuse(3.2)
+            self.world["flip1"].take_away(("ip", TWO))
+            self.world.run(3.2 + PUT_BACK - 0.1)
+            self.assert_broken(0.2, f"flip1 says that it holds {TWO}, and does not")
+
+    def test_refused(self) -> None:
+        """One that the kernel refuses is put back soon after that; until then nothing is broken."""
+        self.world = self.cluster()
+        self.refuse(PUT_BACK - 0.2)
+        self.world["flip1"].take_away(("ip", TWO))
+        self.world.run(PUT_BACK - 0.1)
+        assert_that(self.world["flip1"].served, empty())  # the next try comes after the first look
+        self.world.run(PUT_BACK)
+        assert_that(self.world["flip1"].served, equal_to({("ip", TWO)}))
+
+    def refuse(self, seconds: float) -> None:
+        """The kernel of one refuses what it is told, for so long from now on."""
+        now = self.world.now
+        befall(self.world, [FailHook.parse(f"flip1/alive@{now:.3f}-{now + seconds:.3f}")])
+        self.world.run(0.001)
 
     def test_put_back(self) -> None:
         """One that is put back breaks nothing, and all is well again."""

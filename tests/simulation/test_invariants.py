@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hamcrest import assert_that, contains_string, empty, equal_to
+from hamcrest import assert_that, close_to, contains_string, empty, equal_to
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.holdings.call import Hook, HookCall
+from flip.membership.health import WORST
+from flip.simulation.distributions import Uniform
 from flip.simulation.invariants import Violation
+from flip.simulation.invariants.detection import SLACK
 from flip.simulation.invariants.rest import Rest
+from flip.simulation.invariants.truth import rotation
 from flip.simulation.machine import Machine
 from flip.simulation.schedules import Schedule, play
 from flip.simulation.world import World
@@ -67,6 +71,35 @@ class InvariantTests(SynchronousTestCase):
         assert_that(list(rest.missing()), empty())
         self.world["flip1"].running_node.parts.keeper.fitness.exclude("it flaps", 1.0)
         assert_that([*rest.missing()][-1], equal_to("flip1 is ineligible for ip: it flaps"))
+
+    def test_in_touch_alone(self) -> None:
+        """A node that is cut off and never notices, where answers are quick (R1)."""
+        config = self.world.base
+        knows = rotation(config) + 6 * config.ping_timeout + SLACK
+        assert_that(self.unnoticed(), close_to(knows, config.ping_timeout))  # at the next event
+
+    def test_in_touch_late(self) -> None:
+        """What was asked before a cut may be answered until its probe is over, by a slow clock."""
+        config = self.world.base
+        self.world["flip1"].drift = -0.05
+        self.world.network.latency = Uniform(2.0, 2.0)
+        self.world.fault("latency 2000ms")
+        self.world.run(0.001)
+        self.world.network.latency = Uniform(0.001, 0.001)
+        knows = (rotation(config) + 8 * config.ping_timeout) / 0.95 + SLACK
+        assert_that(self.unnoticed(), close_to(knows, config.ping_timeout))  # at the next event
+
+    def unnoticed(self) -> float:
+        """Cut off the owner of TWO, ill and heedless; seconds until that is found."""
+        membership = self.world["flip1"].running_node.parts.membership
+        membership.health.score = WORST
+        self.patch(membership.touch, "judge", lambda: False)
+        self.world.cut(("flip1",), ("flip", "flip2"))
+        began = self.world.now
+        with self.assertRaises(Violation) as caught:
+            self.world.run(20)
+        assert_that(str(caught.exception), contains_string("Isolated: flip1 is in touch"))
+        return caught.exception.at - began
 
     def test_takes_unsettled(self) -> None:
         """To begin to hold something before it has settled (R1)."""

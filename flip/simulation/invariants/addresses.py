@@ -175,6 +175,8 @@ class PutBack(Invariant):
 
     An address that is gone from a machine whose running node says, before and `PUT_BACK`
     later, that it holds it, is there again by then, if the interface was there all the time.
+    What the kernel refuses no node can put back: while hooks of the machine fail the time
+    does not run, and begins when none fails any more, for flip tries again until then.
     """
 
     def __init__(self, world: World, truth: Truth) -> None:
@@ -182,6 +184,14 @@ class PutBack(Invariant):
         systems = world.base.systems.items()
         self._systems = {name for name, system in systems if system.provider is not None}
         self._disturbed: dict[str, float] = {}  # when a machine's link or process last changed
+        self._refused: dict[str, float] = {}  # when a machine's kernel last refused something
+        self._gone: dict[tuple[str, Point], float] = {}  # since when what was held is gone
+
+    def fault(self, text: str, began: bool) -> None:
+        """Keep until when kernels refuse: this is told before a fault begins or ends."""
+        for id, machine in self.world.machines.items():
+            if machine.failing:
+                self._refused[id] = self.world.now
 
     def process_changed(self, machine: Machine) -> None:
         """A node that starts has to find out first."""
@@ -193,9 +203,15 @@ class PutBack(Invariant):
 
     def served_changed(self, machine: Machine, point: Point, serves: bool) -> None:
         """Look again later."""
-        if not serves and point[0] in self._systems and self._holds(machine, point):
-            gone = self.world.now
-            self.world.schedule(PUT_BACK, lambda: self._look(machine, point, gone))
+        if serves:
+            self._gone.pop((machine.id, point), None)
+        elif point[0] in self._systems and self._holds(machine, point):
+            gone = self._gone[machine.id, point] = self.world.now
+            self._look_later(machine, point, gone, since=gone)
+
+    def _look_later(self, machine: Machine, point: Point, gone: float, since: float) -> None:
+        look = partial(self._look, machine, point, gone, since)
+        self.world.schedule(since + PUT_BACK - self.world.now, look)
 
     def _holds(self, machine: Machine, point: Point) -> bool:
         if not machine.running:
@@ -205,8 +221,13 @@ class PutBack(Invariant):
         holding = parts.keeper.systems[point[0]].holdings.get(point[1])
         return phase is Phase.HELD and holding is not None and holding.running is None
 
-    def _look(self, machine: Machine, point: Point, gone: float) -> bool:
-        alike = self._disturbed.get(machine.id, 0.0) < gone and not machine.failing
-        if alike and point not in machine.served and self._holds(machine, point):
-            raise self.violated(f"{machine.id} says that it holds {point[1]}, and does not")
-        return False
+    def _look(self, machine: Machine, point: Point, gone: float, since: float) -> bool:
+        if self._gone.get((machine.id, point)) != gone:
+            return False  # it was there meanwhile
+        if self._disturbed.get(machine.id, 0.0) >= gone or not self._holds(machine, point):
+            return False
+        refused = self.world.now if machine.failing else self._refused.get(machine.id, 0.0)
+        if refused > since:
+            self._look_later(machine, point, gone, since=refused)
+            return False
+        raise self.violated(f"{machine.id} says that it holds {point[1]}, and does not")

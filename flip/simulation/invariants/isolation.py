@@ -22,10 +22,16 @@ class Isolated(Invariant):
     """R1 and `on_isolation`: who reaches no quorum knows it, and lets go where that is asked.
 
     A running node that has reached the same few, and no quorum, not even through a helper, for
-    `rotation + ping_timeout * (2 + stretch)`, with the greatest stretch of its health since
-    that began, is not in touch; `ping_timeout` and two
-    `down` hooks for every slot later its machine serves nothing of a
-    system that releases when isolated, unless `down` fails there.
+    `rotation + ping_timeout * stretch` and the time in which it may still be answered, by its
+    own clock, is not in touch; `ping_timeout` and two `down` hooks for every slot later its
+    machine serves nothing of a system that releases when isolated, unless `down` fails there.
+    Stretch, the health's, and clock: the greatest, and the slowest, since that began.
+
+    It may still be answered because a probe that it began before may end well: what was sent
+    before a cut arrives, and nobody can tell from an answer what happened since. That lasts
+    for `2 * ping_timeout`, or where a question and its answer, even through a helper, took
+    longer at any time of the run, as long as that; but not after the probe is over
+    (`ping_timeout * stretch`), for then no answer counts any more.
     """
 
     def __init__(self, world: World, truth: Truth) -> None:
@@ -34,6 +40,8 @@ class Isolated(Invariant):
         self._due = 0.0
         self._since: dict[str, float] = {}
         self._stretch: dict[str, int] = {}
+        self._pace: dict[str, float] = {}  # seconds that pass in one second of its clock
+        self._answer = 0.0  # seconds until an answer, at most, in the run so far
 
     def process_changed(self, machine: Machine) -> None:
         """One that just started or thawed has all its time before it."""
@@ -43,6 +51,7 @@ class Isolated(Invariant):
         """Look when the first of them is due."""
         if self._epoch != self.truth.epoch or world.now > self._due:
             self._epoch = self.truth.epoch
+            self._answer = max(self._answer, 2 * self.truth.answer_time)  # through a helper
             self._look()
 
     def _look(self) -> None:
@@ -57,11 +66,14 @@ class Isolated(Invariant):
     def _judge(self, machine: Machine, alone: float) -> None:
         config = self.world.base
         membership = machine.running_node.parts.membership
-        stretch = membership.health.stretch
+        stretch, pace = membership.health.stretch, 1 / (1 + machine.drift)
         if alone >= SLACK:  # a node that falls ill while it finds out takes longer
             stretch = max(stretch, self._stretch.get(machine.id, STRETCH))
-        self._stretch[machine.id] = stretch
-        knows = rotation(config) + config.ping_timeout * (2 + stretch) + SLACK
+            pace = max(pace, self._pace.get(machine.id, pace))
+        self._stretch[machine.id], self._pace[machine.id] = stretch, pace
+        probe = config.ping_timeout * stretch * pace
+        answered = max(2 * config.ping_timeout * pace, min(self._answer, probe))
+        knows = rotation(config) * pace + probe + answered + SLACK
         if alone > knows and membership.in_touch:
             raise self.violated(
                 f"{machine.id} is in touch, but reaches no quorum for {alone:.3f} s"
@@ -73,7 +85,7 @@ class Isolated(Invariant):
                 hooks = rounds * machine.hook_time.longest + self._slowest(
                     machine, system.hook_timeout
                 )
-                empty = knows + config.ping_timeout + hooks
+                empty = knows + (config.ping_timeout + hooks) * pace
                 held = [datum for name, datum in machine.served if name == system.name]
                 if alone > empty and held:
                     raise self.violated(

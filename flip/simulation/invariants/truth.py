@@ -84,9 +84,14 @@ class Truth(Observer):
 
         Too late: not before the next of a probe's six tries, on the way or in a slow machine.
         """
-        slowest = max(machine.slowness for machine in self.world.machines.values())
-        late = self.round_trip + CALLS * slowest > self.world.base.ping_timeout / 6
+        late = self.answer_time > self.world.base.ping_timeout / 6
         return self.world.network.loss > 0 or late
+
+    @property
+    def answer_time(self) -> float:
+        """Seconds, at most, until a ping is answered: on the way, and in slow machines."""
+        slowest = max(machine.slowness for machine in self.world.machines.values())
+        return self.round_trip + CALLS * slowest
 
     @property
     def round_trip(self) -> float:
