@@ -99,7 +99,8 @@ class InvariantTests(SynchronousTestCase):
         with self.assertRaises(Violation) as caught:
             self.world.run(20)
         assert_that(str(caught.exception), contains_string("Isolated: flip1 is in touch"))
-        return caught.exception.at - began
+        found: float = caught.exception.at
+        return found - began
 
     def test_takes_unsettled(self) -> None:
         """To begin to hold something before it has settled (R1)."""
