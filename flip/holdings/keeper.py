@@ -75,7 +75,7 @@ class Keeper:
         self.leftovers = Leftovers(config.id, clock, journal, runner, self._ask_for_turn)
         self.outlook = Outlook(config, membership.roster, membership.touch.reachable.get)
         self.difference = Difference(config.id, self.outlook, journal)
-        self.failback = Failback(config, hooks, self.fitness, self.outlook, journal)
+        self.failback = Failback(config, hooks, self.fitness, self.outlook, journal, membership)
         self.distress = Distress(self.divisions, self.outlook, journal)
         self._config = config
         self._clock = clock

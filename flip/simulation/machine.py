@@ -39,6 +39,7 @@ class Machine:
         Changed by `serve` and `cease` only.
     :ivar ailing: whose health checks go wrong.
     :ivar drained: what an operator last said of each system.
+    :ivar obeyed: per system, when a process last took what an operator said of it.
     :ivar overruns: the chance that what the stack tells a process does not fit its socket.
     :ivar processes: the reactor of each process that runs, by the process's name.
     :ivar node: what the daemon runs, None while there is none; `reactor` is its reactor.
@@ -61,6 +62,7 @@ class Machine:
         self._members: dict[Point, set[str]] = {}  # of what is served by hooks: what is live
         self.ailing = Ailing()
         self.drained: dict[str, bool] = {}
+        self.obeyed: dict[str, float] = {}
         self.overruns = 0.0
         self.processes: dict[str, VirtualReactor] = {}
         self.node: Node | None = None

@@ -262,6 +262,88 @@ class AfterTests(FailbackCase):
         assert_that(self.word(), equal_to(Standing.RETURNED))
 
 
+class StallTests(FailbackCase):
+    """A node that stood still hears that it was voted down before it hears what came of that."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.build(failback=30.0)
+        self.hold_own()
+
+    def stand_still(self) -> None:
+        """It finds itself out of touch, and then the votes, with what was true before them."""
+        self.membership.become(in_touch=False, settled=False)
+        self.membership.find_down()
+        self.clock.advance(0)
+
+    def settle(self) -> None:
+        """It has heard everybody out."""
+        self.membership.become(in_touch=True, settled=True)
+        self.clock.advance(0)
+
+    def test_taken_over(self) -> None:
+        """What was its own others serve by now: it waits, for as long as is configured."""
+        self.stand_still()
+        assert_that(self.word(), equal_to(Standing.RETURNED))
+        self.others.say("flip1", {"ip": {"a": Phase.HELD}})
+        self.settle()
+        assert_that([self.word(), self.events()[-1]], equal_to([Standing.RETURNED, "returned"]))
+        self.clock.advance(29.9)
+        assert_that(self.word(), equal_to(Standing.RETURNED))
+        self.clock.advance(0.2)
+        assert_that(self.word(), equal_to(Standing.FIT))
+
+    def test_other_keeper(self) -> None:
+        """Who served before it stood still is gone, and another one serves instead."""
+        self.others.say("flip1", {"ip": {"b": Phase.HELD}})
+        self.stand_still()
+        self.others.say("flip1", ineligible=("ip",), standing=Standing.RETURNED)
+        self.clock.advance(0)
+        self.others.say("flip2", {"ip": {"a": Phase.HELD, "b": Phase.HELD}})
+        self.settle()
+        assert_that(self.word(), equal_to(Standing.RETURNED))
+
+    def test_old_keepers(self) -> None:
+        """Of those who kept it out before, too, it hears old news first."""
+        self.others.say("flip1", {"ip": {"b": Phase.HELD}})
+        self.membership.find_down()
+        self.membership.become(in_touch=False, settled=False)
+        self.others.say("flip1", status=Status.LEAVING)
+        self.clock.advance(0)
+        assert_that(self.word(), equal_to(Standing.RETURNED))
+        self.settle()
+        assert_that(self.word(), equal_to(Standing.FIT))
+
+    def test_nobody_serves(self) -> None:
+        """Where nobody took over there is nothing that could move back."""
+        self.others.say("flip1", {"ip": {"b": Phase.HELD}})
+        self.stand_still()
+        self.others.say("flip1")
+        self.settle()
+        assert_that([self.word(), self.reasons()], equal_to([Standing.FIT, ""]))
+        self.others.say("flip1", {"ip": {"b": Phase.HELD}})
+        self.membership.become(in_touch=False, settled=False)
+        self.settle()
+        assert_that(self.word(), equal_to(Standing.FIT))
+
+    def test_check_ends_well(self) -> None:
+        """A check that ends well before it has heard anybody changes nothing."""
+        self.keeper.fitness.exclude(UNFIT, None, ("ip",))
+        self.membership.become(in_touch=False, settled=False)
+        self.recover()
+        self.others.say("flip1", {"ip": {"a": Phase.HELD}})
+        self.settle()
+        assert_that(self.word(), equal_to(Standing.RETURNED))
+
+    def test_undrain(self) -> None:
+        """What an operator says meanwhile counts."""
+        self.stand_still()
+        self.keeper.failback.undrain(("ip",))
+        self.others.say("flip1", {"ip": {"a": Phase.HELD}})
+        self.settle()
+        assert_that([self.word(), self.events()[-1]], equal_to([Standing.FIT, "undrained"]))
+
+
 class AutoTests(FailbackCase):
     """ "failback": "auto", the default."""
 
@@ -270,6 +352,13 @@ class AutoTests(FailbackCase):
         self.hold_own()
         self.fall_ill()
         self.recover()
+        assert_that(self.word(), equal_to(Standing.FIT))
+
+    def test_stall(self) -> None:
+        """After a stall, too."""
+        self.hold_own()
+        self.membership.become(in_touch=False, settled=False)
+        self.membership.find_down()
         assert_that(self.word(), equal_to(Standing.FIT))
 
 

@@ -15,6 +15,7 @@ from flip.holdings.grants.lease import Terms
 from flip.membership.roster import State
 from flip.simulation.faults import schedule as befall
 from flip.simulation.faults.hooks import FailHook
+from flip.simulation.faults.operators import Drain
 from flip.simulation.invariants import Violation
 from flip.simulation.invariants.addresses import PUT_BACK, SLACK
 from flip.simulation.invariants.rest import Rest
@@ -271,8 +272,8 @@ class StandingInvariantTests(SynchronousTestCase):
         holding = machine.running_node.parts.keeper.systems["ip"].holdings[TWO]
         self.patch(holding, "phase", Phase.RELEASING)
 
-    def test_moves_back(self) -> None:
-        """Something moves back to who was away, although an operator is to be waited for."""
+    def come_back(self) -> Machine:
+        """One node was away and waits; the other one is about to hand something back to it."""
         self.world = World(system(failback="manual"), 1)
         self.addCleanup(self.world.close)
         self.world.start()
@@ -286,7 +287,23 @@ class StandingInvariantTests(SynchronousTestCase):
         machine = self.world["flip1"]
         self.release(machine)
         machine.running_node.parts.keeper.systems["ip"].owners[TWO] = "flip"
+        return machine
+
+    def test_moves_back(self) -> None:
+        """Something moves back to who was away, although an operator is to be waited for."""
+        machine = self.come_back()
         with self.assertRaises(Violation) as caught:
             self.world.hook_started(machine, self.call("down", TWO))
         told = f"flip1 lets go of {TWO} for flip, which came back 5.0"
         assert_that(str(caught.exception), contains_string(told))
+
+    def test_not_told_yet(self) -> None:
+        """An operator's command is no excuse before a process takes it."""
+        machine, heir = self.come_back(), self.world["flip"]
+        heir.freeze()
+        command = Drain.parse("flip/ip@1-2")
+        self.world.fault(str(command), False)
+        command.relieve(heir, "ip")
+        with self.assertRaises(Violation) as caught:
+            self.world.hook_started(machine, self.call("down", TWO))
+        assert_that(str(caught.exception), contains_string(f"lets go of {TWO} for flip"))

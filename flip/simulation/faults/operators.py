@@ -56,6 +56,7 @@ def _drain(machine: Machine, name: str, drained: bool) -> None:
     if machine.node is None or machine.reactor is None or machine.reactor.frozen:
         machine.world.schedule(PATIENCE, lambda: _drain(machine, name, drained))
         return
+    machine.obeyed[name] = machine.world.now
     failback = machine.node.parts.keeper.failback
     (failback.drain if drained else failback.undrain)((name,))
 

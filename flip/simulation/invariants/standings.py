@@ -174,9 +174,12 @@ class Returned(Invariant):
 
     A node that has held a data point, and acted, and been fit, since before another one
     started or became fit again, or thawed and heard that it was voted down, does not start
-    `down` for it in favour of that one within `failback` of that, unless the operator said so,
-    or packets were lost meanwhile (then the one that came back may not have heard of the other
-    in time).
+    `down` for it in favour of that one within `failback` of that, unless an operator's command
+    was taken by one of the two meanwhile, or packets were lost (then the one that came back may
+    not have heard of the other in time).
+
+    What counts is when a process takes the command, not when it is typed: who is dead or
+    frozen then comes back first, and is told to serve at once only afterwards.
 
     Who has not acted yet in this life, because it waits for others, is unsure of what an
     earlier one held: whoever comes then starts with it. A node that thaws may refute the first
@@ -243,10 +246,8 @@ class Returned(Invariant):
                 self._since.pop((machine.id, point), None)
 
     def fault(self, text: str, began: bool) -> None:
-        """Keep when packets may have been lost, or an operator spoke."""
-        if self._waits and (
-            text.startswith("drain") or self.truth.lossy or not self.world.network.whole
-        ):
+        """Keep when packets may have been lost."""
+        if self._waits and (self.truth.lossy or not self.world.network.whole):
             self._rough = self.world.now
 
     def hook_started(self, machine: Machine, call: HookCall) -> None:
@@ -263,7 +264,8 @@ class Returned(Invariant):
         acts = self._acts.get(machine.id, self.world.now)
         thawed, _ = self._thawed.get(machine.id, (0.0, 0))
         came = self._back[machine.id, call.system]
-        here = max(held, acts, thawed, came, self._rough) + SLACK
+        told = max(one.obeyed.get(call.system, 0.0) for one in (machine, self.world.machines[heir]))
+        here = max(held, acts, thawed, came, told, self._rough) + SLACK
         back = self._came_back(heir, call.system)
         if here < back and self.world.now < back + failback - SLACK:
             raise self.violated(
