@@ -106,7 +106,7 @@ class BreakBeforeMake(Invariant):
 
     def _judge_knowledge(self, taker: Machine, point: Point) -> None:
         keeper = taker.running_node.parts.keeper
-        if keeper.systems[point[0]].holdings[point[1]].failures > 0:
+        if keeper.systems[point[0]].holdings[point[1]].error is not None:
             return  # it began to take it before
         for id, phase in keeper.outlook.claims(*point).items():
             if phase is not Phase.TAKING:
