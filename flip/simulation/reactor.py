@@ -108,6 +108,16 @@ class VirtualReactor:
         self._wakes_at = None  # this round plans the next
         return self.iterate()
 
+    @property
+    def waiting(self) -> int:
+        """How many calls come before the next that is made: what has arrived, timers that are due.
+
+        In a slow process each of them takes `work`.
+        """
+        now = self.seconds() + RESOLUTION
+        due = sum(call.active() and call.getTime() <= now for _, _, call in self._timers)
+        return len(self._round) + len(self._inbox) + due
+
     def plan(self) -> None:
         """Put the next round on the agenda: after all that may have changed when it is."""
         if self.dead or self.frozen:

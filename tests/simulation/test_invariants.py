@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hamcrest import assert_that, close_to, contains_string, empty, equal_to
+from hamcrest import (
+    assert_that,
+    close_to,
+    contains_string,
+    empty,
+    equal_to,
+    greater_than_or_equal_to,
+)
 from twisted.trial.unittest import SynchronousTestCase
 
 from flip.holdings.call import Hook, HookCall
 from flip.membership.health import WORST
 from flip.simulation.distributions import Uniform
+from flip.simulation.hooks import HOOK_TIME
 from flip.simulation.invariants import Violation
 from flip.simulation.invariants.detection import SLACK
+from flip.simulation.invariants.owners import SCHEDULING
 from flip.simulation.invariants.rest import Rest
-from flip.simulation.invariants.truth import rotation
+from flip.simulation.invariants.truth import CALLS, rotation
 from flip.simulation.machine import Machine
 from flip.simulation.schedules import Schedule, play
 from flip.simulation.world import World
@@ -56,6 +65,27 @@ class InvariantTests(SynchronousTestCase):
         with self.assertRaises(Violation) as caught:
             overlaps.stepped(self.world)
         assert_that(str(caught.exception), contains_string("both hold 192.168.0.2 for 0.200 s"))
+
+    def test_overlap_slow(self) -> None:
+        """What waits in a slow machine when it comes to know of another owner has to be made."""
+        world, overlaps, slow = self.world, self.world.invariants.overlaps, self.world["flip"]
+        self.patch(overlaps, "_known", lambda pair: True)
+        slow.slowness = 0.01
+        reactor = slow.reactor
+        assert reactor is not None
+        for _ in range(10):
+            reactor.deliver(lambda: None)
+        slow.serve(("ip", TWO))
+        overlaps.stepped(world)
+        hooks = 2 * HOOK_TIME.longest + world.base.systems["ip"].delay
+        assert_that(reactor.waiting, greater_than_or_equal_to(10))
+        waits = (reactor.waiting + CALLS) * 0.01
+        world.agenda.now += overlaps.truth.round_trip + hooks + waits
+        overlaps.stepped(world)
+        world.agenda.now += 2 * SCHEDULING
+        with self.assertRaises(Violation) as caught:
+            overlaps.stepped(world)
+        assert_that(str(caught.exception), contains_string("both hold 192.168.0.2 and have known"))
 
     def test_lost_claim(self) -> None:
         """A machine that serves what its node does not claim."""

@@ -105,6 +105,20 @@ class StallTests(HostsTestCase):
     def tick(self) -> None:
         self.ticks.append(self.b.seconds())
 
+    def test_waiting(self) -> None:
+        """What a slow process has to do before anything new: due timers and what has arrived."""
+        self.b.work = 1.0
+        for delay in (0.0, 0.0, 60.0):
+            self.b.callLater(delay, self.tick)
+        self.b.callLater(0.0, self.tick).cancel()
+        for _ in range(3):
+            self.b.deliver(self.tick)
+        assert_that(self.b.waiting, equal_to(5))
+        self.run_for(2.5)
+        assert_that(self.b.waiting, equal_to(3))
+        self.run_for(10)
+        assert_that(self.b.waiting, equal_to(0))
+
     def test_frozen(self) -> None:
         """What was due or arrived while it stood still comes at once when it goes on."""
         self.b.callLater(1.0, self.tick)

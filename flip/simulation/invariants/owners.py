@@ -11,7 +11,7 @@ from flip.membership.probe import TRIES
 from flip.membership.roster import State
 from flip.simulation.invariants.claims import STRETCH
 from flip.simulation.invariants.invariant import Invariant
-from flip.simulation.invariants.truth import Truth
+from flip.simulation.invariants.truth import CALLS, Truth
 from flip.simulation.observer import Observer
 from flip.simulation.placement import provided
 from flip.wire.claims import Phase
@@ -31,7 +31,8 @@ class Overlaps(Invariant):
     Two running machines that reach each other both serve a shard's data point for at
     most one round trip plus one `down` hook (the longest that a well-behaved hook
     takes here, times the rounds that `hook_concurrency` makes of all hooks that
-    one machine may have to run), plus the system's `delay`, counted from the
+    one machine may have to run), plus the system's `delay`, plus what a slow machine needs
+    for the calls that waited when it came to know, and a few more, counted from the
     moment from which, without a break, both may act (R1: in touch and settled),
     both count each other as present and reach each other by their own last probes (a
     word that comes without an answer may be a late one of somebody who has died since,
@@ -58,7 +59,7 @@ class Overlaps(Invariant):
         self._epoch = -1
         self._changed = False
         self._pairs: dict[_Pair, float] = {}  # since when
-        self._aware: dict[_Pair, float] = {}
+        self._aware: dict[_Pair, tuple[float, float]] = {}  # since when, seconds of what waited
         self._broken = self._lossy = False  # something was broken or mended in this step
         self._asked_again = 0.0  # when every question that got lost has been repeated
 
@@ -115,8 +116,11 @@ class Overlaps(Invariant):
             if self.truth.lossy or now < self._asked_again or not self._known(pair):
                 self._aware.pop(pair, None)
                 continue
-            known = now - self._aware.setdefault(pair, now)
-            if known > self._bound(pair):
+            if pair not in self._aware:
+                self._aware[pair] = now, max(map(self._waits, (one, two)))
+            since_known, waits = self._aware[pair]
+            known = now - since_known
+            if known > self._bound(pair) + waits:
                 raise self.violated(
                     f"{one} and {two} both hold {datum} and have known it for {known:.3f} s"
                 )
@@ -146,6 +150,11 @@ class Overlaps(Invariant):
     def _fails(self, machine: Machine, datum: str) -> bool:
         key = "down", datum
         return key in machine.failing or key in machine.hanging
+
+    def _waits(self, id: str) -> float:
+        machine = self.world.machines[id]
+        waiting = machine.reactor.waiting if machine.reactor is not None else 0
+        return machine.slowness * (waiting + CALLS)
 
     def _bound(self, pair: _Pair) -> float:
         (name, _), one, two = pair
